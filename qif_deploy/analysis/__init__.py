@@ -1,0 +1,1 @@
+"""Analyses: they return data and change nothing."""

@@ -1,0 +1,53 @@
+"""The exception tree.
+
+    QifError
+    ├── InputError (ValueError)          something the caller gave is wrong: exit code 2
+    │   ├── FormatError                  a code, width or shift does not fit its number format
+    │   ├── GraphError                   a graph breaks a rule of its stage
+    │   └── UnsupportedError             a target or file format cannot carry what the network needs
+    ├── MissingDependencyError (ImportError)   an extra is not installed; says the command that installs it
+    └── BackendError (RuntimeError)      a backend failed while running
+        └── BackendTimeout               it ran longer than its time limit and was ended
+
+Every message names object, value, limit and remedy, in one line.
+"""
+
+from __future__ import annotations
+
+
+class QifError(Exception):
+    """Root of everything that this project raises on purpose."""
+
+
+class InputError(QifError, ValueError):
+    """Something the caller gave is wrong."""
+
+
+class FormatError(InputError):
+    """A value does not fit its number format."""
+
+
+class GraphError(InputError):
+    """A graph breaks a rule of its stage."""
+
+
+class UnsupportedError(InputError):
+    """A target or a file format cannot carry what the network needs."""
+
+
+class MissingDependencyError(QifError, ImportError):
+    """An optional package is missing; the message holds the command that installs it."""
+
+
+class BackendError(QifError, RuntimeError):
+    """A backend failed while running."""
+
+
+class BackendTimeout(BackendError):
+    """A backend ran longer than its time limit and was ended."""
+
+
+def raise_findings(kind: type[InputError], findings: list[str]) -> None:
+    """Raise all findings at once as one error of ``kind``; nothing happens when there are none."""
+    if findings:
+        raise kind("; ".join(findings))

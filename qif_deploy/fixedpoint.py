@@ -1,0 +1,175 @@
+"""Number formats, and the only functions that round, shift or saturate. Source: docs/numerics.md, sections 2 and 3."""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qif_deploy.errors import FormatError
+from qif_deploy.shapes import A
+
+MAX_SHIFT = 30
+"""Largest shift distance; 2**30 still fits an int32."""
+
+
+class RoundingMode(enum.Enum):
+    """How ``rshift`` resolves the bits that it drops."""
+
+    TOWARD_ZERO = "toward_zero"
+    FLOOR = "floor"
+    NEAREST = "nearest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberFormat:
+    """Widths of the integers that a target holds, and its rounding mode.
+
+    ``weight_bits``, ``state_bits`` and ``product_bits`` are signed widths; ``coef_bits`` counts magnitude bits.
+    All limits are symmetric: the most negative two's complement value is never used.
+
+    Raises:
+        FormatError: a width outside its range, or a product too narrow for the state.
+    """
+
+    name: str
+    weight_bits: int
+    coef_bits: int
+    state_bits: int
+    product_bits: int
+    rounding: RoundingMode
+
+    def __post_init__(self) -> None:
+        for field, low, high in (("weight_bits", 2, 16), ("coef_bits", 2, 24), ("state_bits", 3, 32), ("product_bits", 4, 62)):
+            value = getattr(self, field)
+            if not isinstance(value, int) or not low <= value <= high:
+                raise FormatError(f"number format {self.name!r}: {field} {value!r} is outside {low}..{high}; choose a width in that range")
+        if self.product_bits < self.state_bits:
+            raise FormatError(
+                f"number format {self.name!r}: product_bits {self.product_bits} is below state_bits {self.state_bits}; "
+                "a product must hold at least a state"
+            )
+        if self.coef_bits + 2 * (self.state_bits - 1) > 62:
+            raise FormatError(
+                f"number format {self.name!r}: coef_bits {self.coef_bits} with state_bits {self.state_bits} lets c2m * r^2 pass 62 bits, "
+                "beyond what the range proof computes exactly in int64; narrow one of them"
+            )
+        if not isinstance(self.rounding, RoundingMode):
+            raise FormatError(
+                f"number format {self.name!r}: rounding {self.rounding!r} is not a RoundingMode; use one of {[m.value for m in RoundingMode]}"
+            )
+
+    @property
+    def weight_limit(self) -> int:
+        """Largest weight code."""
+        return (1 << (self.weight_bits - 1)) - 1
+
+    @property
+    def coef_limit(self) -> int:
+        """Largest coefficient mantissa."""
+        return 1 << self.coef_bits
+
+    @property
+    def state_limit(self) -> int:
+        """Largest state code; ``saturate`` clips to plus and minus this."""
+        return (1 << (self.state_bits - 1)) - 1
+
+    @property
+    def product_limit(self) -> int:
+        """Largest intermediate that the format may form."""
+        return (1 << (self.product_bits - 1)) - 1
+
+
+def rshift(codes: A, bits: Any, *, rounding: RoundingMode) -> A:
+    """Divide integer codes by ``2**bits`` and round; same dtype and axes out.
+
+    ``TOWARD_ZERO`` is ``sign(z) * (|z| >> bits)``: -3 shifted by 1 gives -1, where a plain ``>>`` (``FLOOR``) gives -2.
+    ``NEAREST`` takes halves away from zero: ``sign(z) * ((|z| + 2**(bits-1)) >> bits)``. Shift 0 changes nothing.
+
+    Args:
+        codes: NumPy array or torch tensor of a signed integer dtype; ``|codes| + 2**bits`` must fit that dtype.
+        bits: 0..30, an int or an array that broadcasts (one per channel).
+        rounding: no default, because the choice moves firing rates.
+    """
+    if rounding is RoundingMode.FLOOR:
+        return codes >> bits
+    mask = (1 << bits) - 1
+    negative = codes >> (8 * codes.itemsize - 1)  # -1 where negative, else 0: the sign without leaving the dtype
+    if rounding is RoundingMode.TOWARD_ZERO:
+        return (codes + (negative & mask)) >> bits
+    # z + half floors to the nearest; for negative z a half must go down, hence one less (and nothing at shift 0).
+    half = (mask + 1) >> 1
+    return (codes + half - (negative & (mask & 1))) >> bits
+
+
+def saturate(codes: A, limit: int) -> A:
+    """Clip to ``-limit..limit``; the lower end is not two's complement's, so that negation never overflows."""
+    return codes.clip(-limit, limit)
+
+
+def rint_codes(values: NDArray[np.float64], delta: NDArray[np.float64] | float, *, code_value: Fraction = Fraction(1)) -> NDArray[np.int64]:
+    """Round ``values * code_value / delta`` to the nearest integer, half to even, exactly.
+
+    The float64 quotient is at most 3 roundings off. It decides alone where it lies further from a half-integer than
+    that error; the rest is settled in rationals. Result as if in unbounded rationals of the float64 values.
+
+    Args:
+        values: float64, any axes.
+        delta: float64 > 0, broadcasts against ``values``.
+        code_value: exact factor, for example 1/9 for a 3x3 mean.
+
+    Raises:
+        FormatError: a value that is not finite, a delta that is not positive, or a code beyond 2**53.
+    """
+    return _exact_codes(values, delta, code_value, np.rint, round, 0.5)
+
+
+def ceil_codes(values: NDArray[np.float64], delta: NDArray[np.float64] | float) -> NDArray[np.int64]:
+    """Round ``values / delta`` up, exactly: the threshold code for a neuron that spikes on ``>=``."""
+    return _exact_codes(values, delta, Fraction(1), np.ceil, math.ceil, 0.0)
+
+
+def above_codes(values: NDArray[np.float64], delta: NDArray[np.float64] | float) -> NDArray[np.int64]:
+    """Return ``floor(values / delta) + 1``, exactly: the threshold code for a neuron that spikes on strict ``>``."""
+    return _exact_codes(values, delta, Fraction(1), np.floor, math.floor, 0.0) + 1
+
+
+def _exact_codes(
+    values: NDArray[np.float64],
+    delta: NDArray[np.float64] | float,
+    factor: Fraction,
+    fast: Callable[[Any], Any],
+    exact: Callable[[Fraction], int],
+    edge: float,
+) -> NDArray[np.int64]:
+    """Quotient in float64; where it is too near to a jump of the rounding (``edge`` modulo 1), in rationals."""
+    values, delta = np.broadcast_arrays(np.asarray(values, np.float64), np.asarray(delta, np.float64))
+    if not np.isfinite(values).all() or not np.isfinite(delta).all() or not (delta > 0).all():
+        raise FormatError("float to codes: a value is not finite or a Delta is not positive; check the weights for NaN and infinity")
+    with np.errstate(over="ignore", under="ignore"):
+        quotient = values * float(factor) / delta
+    if quotient.size and not np.abs(quotient).max() < 2.0**53:
+        raise FormatError(
+            f"float to codes: the largest code {np.abs(quotient).max():.3g} is beyond 2**53; a Delta is too small for its values"
+        )
+    codes = fast(quotient).astype(np.int64)
+    distance = np.abs(quotient - edge - np.rint(quotient - edge))
+    # Products or factors that underflow lose their relative accuracy: the floor of 1e-200 sends those to the rationals.
+    doubtful = (distance <= np.abs(quotient) * 2.0**-50 + 2.0**-60) | ((values != 0) & (np.abs(values) < 1e-200))
+    for index in zip(*np.nonzero(doubtful), strict=True):
+        codes[index] = exact(Fraction(float(values[index])) * factor / Fraction(float(delta[index])))
+    return codes
+
+
+def shift_for(magnitude: Fraction, limit: int) -> int:
+    """Return the largest shift 0..30 at which ``rint(magnitude * 2**shift)`` is within ``limit``, or -1 when none is."""
+    shift = MAX_SHIFT
+    while shift >= 0 and round(abs(magnitude) * 2**shift) > limit:
+        shift -= 1
+    return shift

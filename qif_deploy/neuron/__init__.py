@@ -1,0 +1,1 @@
+"""The neuron: float parameters and step, integer constants and step, moments."""

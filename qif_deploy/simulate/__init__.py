@@ -1,0 +1,1 @@
+"""Executing a network: float, NumPy reference, batched engine; all integer backends return the same Trace."""

@@ -1,0 +1,70 @@
+"""Input codes for an integer network: checked, held for T steps where asked, floats encoded where asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qif_deploy.errors import InputError, raise_findings
+from qif_deploy.fixedpoint import rint_codes
+from qif_deploy.ir.graph import QuantizedGraph
+from qif_deploy.shapes import InputCodes
+
+
+def prepare_inputs(graph: QuantizedGraph, arrays: Mapping[str, NDArray[np.generic]], *, steps: int | None) -> dict[str, InputCodes]:
+    """Return int64 codes ``(time, batch, ...)`` for every input of ``graph``.
+
+    Args:
+        graph: the network; it declares shape and code range of each input, and the steps that its proof covers.
+        arrays: name -> integer codes ``(time, batch, ...)``, or ``(batch, ...)`` to be held. One unnamed array
+            (key "") serves a network with one input.
+        steps: T for held inputs; None takes the T that the proof covers.
+
+    Raises:
+        InputError: wrong name, dtype, shape or code, or more steps than the proof covers.
+    """
+    if set(arrays) == {""} and len(graph.inputs) == 1:
+        arrays = {graph.inputs[0]: arrays[""]}
+    if set(arrays) != set(graph.inputs):
+        raise InputError(f"inputs {sorted(arrays)} given, the network has {sorted(graph.inputs)}; name the arrays of the .npz so")
+    prepared = {name: _prepare(graph, name, np.asarray(arrays[name]), steps) for name in graph.inputs}
+    extents = {name: codes.shape[:2] for name, codes in prepared.items()}
+    if len(set(extents.values())) > 1:
+        raise InputError(f"inputs differ in (time, batch): {extents}; give all the same")
+    time, batch = next(iter(extents.values()))
+    if batch == 0:
+        raise InputError("the input holds no sample; give at least one")
+    graph.require_steps(time)
+    return prepared
+
+
+def _prepare(graph: QuantizedGraph, name: str, codes: NDArray[np.generic], steps: int | None) -> InputCodes:
+    node = graph.code_input(name)
+    if not np.issubdtype(codes.dtype, np.integer):
+        raise InputError(f"input {name!r}: dtype {codes.dtype} is not integer; give codes {node.low}..{node.high}, or floats with --encode")
+    if codes.ndim == len(node.shape) + 1 and codes.shape[1:] == node.shape:
+        hold = graph.steps if steps is None else steps
+        if hold is None:
+            raise InputError(f"input {name!r}: one frame per sample was given and the network fixes no number of steps; give --steps")
+        codes = np.broadcast_to(codes, (hold, *codes.shape))
+    if codes.ndim != len(node.shape) + 2 or codes.shape[2:] != node.shape:
+        wanted = ", ".join(map(str, node.shape))
+        raise InputError(f"input {name!r}: shape {codes.shape} does not fit; give (time, batch, {wanted}), or (batch, {wanted}) to hold")
+    findings = []
+    if codes.size and (codes.min() < node.low or codes.max() > node.high):
+        worst = codes.min() if codes.min() < node.low else codes.max()
+        findings.append(f"input {name!r}: code {worst} is outside {node.low}..{node.high}; the range proof covers only that range")
+    raise_findings(InputError, findings)
+    return codes.astype(np.int64)
+
+
+def encode(graph: QuantizedGraph, arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.int64]]:
+    """Turn float inputs into codes, ``rint(x / scale)``; a value outside the code range is an error, never clipped."""
+    if set(arrays) == {""} and len(graph.inputs) == 1:
+        arrays = {graph.inputs[0]: arrays[""]}
+    unknown = sorted(set(arrays) - set(graph.inputs))
+    if unknown:
+        raise InputError(f"inputs {unknown} are not of the network, which has {sorted(graph.inputs)}; name the arrays of the .npz so")
+    return {name: rint_codes(np.asarray(values, np.float64), graph.code_input(name).scale) for name, values in arrays.items()}

@@ -1,0 +1,108 @@
+"""Trace: what every integer backend returns, and its file form ``vectors.npz`` (docs/numerics.md, section 7)."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qif_deploy.atomic import atomic_path
+from qif_deploy.errors import InputError
+from qif_deploy.shapes import InputCodes, ReadoutCodes, SpikeTrain, TraceCodes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PopulationTrace:
+    """Input ``i`` (after shifts, with bias), ``u`` before reset, spikes ``s``; all ``(time, batch, channel, ...)``."""
+
+    i: TraceCodes
+    u: TraceCodes
+    s: SpikeTrain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """One run: inputs as codes, every population in topological order, and the readout ``(batch, class)`` int64."""
+
+    inputs: Mapping[str, InputCodes]
+    populations: Mapping[str, PopulationTrace]
+    readout: ReadoutCodes
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", MappingProxyType(dict(self.inputs)))
+        object.__setattr__(self, "populations", MappingProxyType(dict(self.populations)))
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return int(self.readout.shape[0])
+
+    @property
+    def steps(self) -> int:
+        """Number of time steps."""
+        return int(next(iter(self.inputs.values())).shape[0])
+
+    def computed(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
+        """Name and array of everything that a backend computed, in the order of the vectors file."""
+        for name, population in self.populations.items():
+            yield f"{name}/i", population.i
+            yield f"{name}/u", population.u
+            yield f"{name}/s", population.s
+        yield "readout", self.readout
+
+    def spikes(self) -> dict[str, int]:
+        """Number of spikes per population."""
+        return {name: int(p.s.sum(dtype=np.int64)) for name, p in self.populations.items()}
+
+    def save(self, path: Path) -> None:
+        """Write ``vectors.npz``; the file appears whole or not at all."""
+        arrays = {f"input/{name}": codes for name, codes in self.inputs.items()} | dict(self.computed())
+        with atomic_path(path) as temporary, temporary.open("wb") as stream:
+            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # numpy's stub takes the names for options
+
+    @classmethod
+    def load(cls, path: Path) -> Trace:
+        """Read ``vectors.npz``.
+
+        Raises:
+            InputError: the file is missing, is no archive of arrays, or lacks an array.
+        """
+        arrays = load_arrays(path)
+        names = list(dict.fromkeys(key.rpartition("/")[0] for key in arrays if "/" in key and not key.startswith("input/")))
+        try:
+            return cls(
+                inputs={key.removeprefix("input/"): value for key, value in arrays.items() if key.startswith("input/")},
+                populations={n: PopulationTrace(i=arrays[f"{n}/i"], u=arrays[f"{n}/u"], s=arrays[f"{n}/s"]) for n in names},
+                readout=arrays["readout"],
+            )
+        except KeyError as error:
+            raise InputError(f"vectors {str(path)!r}: array {error.args[0]!r} is missing; write the file with `qif-deploy run`") from None
+
+
+def load_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+    """Read ``.npy`` (under the name "") or ``.npz``, without unpickling.
+
+    Raises:
+        InputError: missing, unreadable, or not such a file.
+    """
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return {"": loaded}
+        with loaded:
+            return {key: loaded[key] for key in loaded.files}
+    except FileNotFoundError:
+        raise InputError(f"file {str(path)!r} does not exist; check the path") from None
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"file {str(path)!r} is not a readable .npy or .npz ({_first_line(error)}); write it with numpy.save or numpy.savez"
+        ) from None
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:160]
