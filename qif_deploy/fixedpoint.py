@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qif_deploy.errors import FormatError
-from qif_deploy.shapes import A
+from qif_deploy.shapes import SharedArray
 
 MAX_SHIFT = 30
 """Largest shift distance; 2**30 still fits an int32."""
@@ -61,9 +61,8 @@ class NumberFormat:
                 "beyond what the range proof computes exactly in int64; narrow one of them"
             )
         if not isinstance(self.rounding, RoundingMode):
-            raise FormatError(
-                f"number format {self.name!r}: rounding {self.rounding!r} is not a RoundingMode; use one of {[m.value for m in RoundingMode]}"
-            )
+            modes = [mode.value for mode in RoundingMode]
+            raise FormatError(f"number format {self.name!r}: rounding {self.rounding!r} is not a RoundingMode; use one of {modes}")
 
     @property
     def weight_limit(self) -> int:
@@ -86,7 +85,7 @@ class NumberFormat:
         return (1 << (self.product_bits - 1)) - 1
 
 
-def rshift(codes: A, bits: Any, *, rounding: RoundingMode) -> A:
+def rshift(codes: SharedArray, bits: Any, *, rounding: RoundingMode) -> SharedArray:
     """Divide integer codes by ``2**bits`` and round; same dtype and axes out.
 
     ``TOWARD_ZERO`` is ``sign(z) * (|z| >> bits)``: -3 shifted by 1 gives -1, where a plain ``>>`` (``FLOOR``) gives -2.
@@ -108,7 +107,7 @@ def rshift(codes: A, bits: Any, *, rounding: RoundingMode) -> A:
     return (codes + half - (negative & (mask & 1))) >> bits
 
 
-def saturate(codes: A, limit: int) -> A:
+def saturate(codes: SharedArray, limit: int) -> SharedArray:
     """Clip to ``-limit..limit``; the lower end is not two's complement's, so that negation never overflows."""
     return codes.clip(-limit, limit)
 
@@ -158,7 +157,7 @@ def _exact_codes(
         raise FormatError(
             f"float to codes: the largest code {np.abs(quotient).max():.3g} is beyond 2**53; a Delta is too small for its values"
         )
-    codes = fast(quotient).astype(np.int64)
+    codes: NDArray[np.int64] = fast(quotient).astype(np.int64)
     distance = np.abs(quotient - edge - np.rint(quotient - edge))
     # Products or factors that underflow lose their relative accuracy: the floor of 1e-200 sends those to the rationals.
     doubtful = (distance <= np.abs(quotient) * 2.0**-50 + 2.0**-60) | ((values != 0) & (np.abs(values) < 1e-200))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
 ChannelFloats = Annotated[NDArray[np.float64], "(channel,)"]
+ChannelFlags = Annotated[NDArray[np.bool_], "(channel,)"]
 ChannelCodes = Annotated[NDArray[np.int64], "(channel,)"]
 StateCodes = Annotated[NDArray[np.int64], "(batch, channel, ...)"]
 InputCodes = Annotated[NDArray[np.int64], "(time, batch, channel, ...)"]
@@ -20,30 +18,11 @@ ReadoutCodes = Annotated[NDArray[np.int64], "(batch, class)"]
 Shape = tuple[int, ...]
 
 
-class SharedArray(Protocol):
-    """What the float and integer steps use: operators and ``clip`` of NumPy arrays and torch tensors alike.
+SharedArray: TypeAlias = Any
+"""A NumPy array or a torch tensor. The steps use only what both share: ``+ - * >> << & >=``, ``clip`` and ``itemsize``.
 
-    Operands are ``Any`` because the two libraries' stubs disagree on scalars and promotion; the values are checked
-    by the conformance tests.
-    """
-
-    @property
-    def itemsize(self) -> int: ...
-    def __add__(self, other: Any) -> Self: ...
-    def __radd__(self, other: Any) -> Self: ...
-    def __sub__(self, other: Any) -> Self: ...
-    def __rsub__(self, other: Any) -> Self: ...
-    def __mul__(self, other: Any) -> Self: ...
-    def __rmul__(self, other: Any) -> Self: ...
-    def __neg__(self) -> Self: ...
-    def __rshift__(self, other: Any) -> Self: ...
-    def __lshift__(self, other: Any) -> Self: ...
-    def __and__(self, other: Any) -> Self: ...
-    def __ge__(self, other: Any) -> Self: ...
-    def clip(self, low: Any, high: Any) -> Self: ...
-
-
-A = TypeVar("A", bound=SharedArray)
+``Any``, because the two libraries' stubs disagree on scalars and promotion; the conformance tests check the values.
+"""
 
 
 def channelwise(values: NDArray[Any], ndim: int) -> NDArray[Any]:

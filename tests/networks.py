@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from qif_deploy.analysis.range_proof import prove_ranges
@@ -92,7 +94,7 @@ def chain(
         "out": ReadoutCodes(bias=rng.integers(-50, 50, 10), delta=1 / 600),
     }
     names = list(nodes)
-    return proven(nodes, tuple(zip(names, names[1:], strict=False)), fmt, steps)
+    return proven(nodes, tuple(pairwise(names)), fmt, steps)
 
 
 def residual(seed: int = 0, *, steps: int = 4, rounding: RoundingMode = RoundingMode.TOWARD_ZERO) -> QuantizedGraph:

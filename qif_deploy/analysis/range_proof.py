@@ -15,7 +15,7 @@ from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.ir.nodes import Conv2dCodes, DenseCodes
 from qif_deploy.neuron.constants import FixedConstants
 from qif_deploy.neuron.params import ResetMode
-from qif_deploy.shapes import ChannelCodes
+from qif_deploy.shapes import ChannelCodes, ChannelFlags
 
 ITERATION_LIMIT = 4096
 """Steps after which the search for a fixed point gives up; reaching it proves nothing."""
@@ -54,8 +54,8 @@ class QuantityRange:
 
     interval: Interval
     limit: int
-    fails: np.ndarray
-    harmless: np.ndarray
+    fails: ChannelFlags
+    harmless: ChannelFlags
 
     @property
     def lo(self) -> int:
@@ -91,9 +91,9 @@ class PopulationProof:
         return not any(q.fails.any() for q in self.ranges.values())
 
     @property
-    def failing_channels(self) -> np.ndarray:
+    def failing_channels(self) -> ChannelFlags:
         """Boolean ``(channel,)``: where some quantity fails."""
-        return np.logical_or.reduce([q.fails for q in self.ranges.values()])
+        return np.any([q.fails for q in self.ranges.values()], axis=0)  # type: ignore[no-any-return]  # numpy's stub gives Any for an axis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,33 +125,49 @@ def prove_ranges(graph: QuantizedGraph, *, steps: int | None) -> RangeProof:
     """
     nodes: dict[str, PopulationProof] = {}
     for name in graph.populations:
-        acc, current = branch_ranges(graph, name, bias=graph.population(name).constants.bias)
+        acc, current = branch_ranges(*_incoming(graph, name), graph.population(name).constants.bias)
         try:
             nodes[name] = prove_population(graph.population(name).constants, acc, current, steps=steps)
         except FormatError as error:
             raise FormatError(f"population {name!r}: {error}") from None
-    acc, current = branch_ranges(graph, graph.readout, bias=graph.readout_node().bias)
+    acc, current = branch_ranges(*_incoming(graph, graph.readout), graph.readout_node().bias)
     limit = graph.number_format.product_limit
     nodes[graph.readout] = PopulationProof(ranges={"acc": _plain(acc, limit), "i": _plain(current, limit)}, steps=None)
     return RangeProof(nodes=nodes, steps=steps)
 
 
-def branch_ranges(graph: QuantizedGraph, name: str, *, bias: ChannelCodes) -> tuple[Interval, Interval]:
-    """Return the hull of ``acc`` over the branches of ``name``, and the range of ``i``; exact in int64."""
+def branch_ranges(
+    synapses: Mapping[str, DenseCodes | Conv2dCodes], signals: Mapping[str, Signal], bias: ChannelCodes
+) -> tuple[Interval, Interval]:
+    """Return the hull of ``acc`` over the branches and the range of ``i``; exact in int64.
+
+    Args:
+        synapses: branch name -> synapse, all into one population or readout.
+        signals: branch name -> the codes that it reads.
+        bias: bias codes per channel.
+
+    Raises:
+        FormatError: a shifted sum beyond 60 bits.
+    """
     total = Interval(lo=bias.copy(), hi=bias.copy())
     hull: Interval | None = None
-    for branch in graph.sources(name):
-        synapse = graph.nodes[branch]
-        assert isinstance(synapse, DenseCodes | Conv2dCodes)
-        acc = synapse_range(synapse, signal_of(graph, graph.sources(branch)[0]))
+    for name, synapse in synapses.items():
+        acc = synapse_range(synapse, signals[name])
         if float(acc.magnitude.max()) * 2.0**synapse.shift >= 2.0**60:
-            raise FormatError(
-                f"synapse {branch!r}: a sum of {acc.magnitude.max()} shifted by {synapse.shift} is beyond 60 bits; requantise"
-            )
+            raise FormatError(f"synapse {name!r}: a sum of {acc.magnitude.max()} shifted by {synapse.shift} is beyond 60 bits; requantise")
         hull = acc if hull is None else hull.hull(acc)
         total = Interval(lo=total.lo + (acc.lo << synapse.shift), hi=total.hi + (acc.hi << synapse.shift))
     assert hull is not None
     return hull, total
+
+
+def _incoming(graph: QuantizedGraph, name: str) -> tuple[dict[str, DenseCodes | Conv2dCodes], dict[str, Signal]]:
+    synapses, signals = {}, {}
+    for branch in graph.sources(name):
+        synapse = graph.nodes[branch]
+        assert isinstance(synapse, DenseCodes | Conv2dCodes)
+        synapses[branch], signals[branch] = synapse, signal_of(graph, graph.sources(branch)[0])
+    return synapses, signals
 
 
 def synapse_range(synapse: DenseCodes | Conv2dCodes, signal: Signal) -> Interval:
@@ -171,7 +187,8 @@ def prove_population(k: FixedConstants, acc: Interval, i: Interval, *, steps: in
 
     Args:
         k: constants of the population.
-        acc, i: ranges of the sums and of the input, bias included.
+        acc: range of the sums over the fan-in.
+        i: range of the input, shifts and bias included.
         steps: number of steps to cover, None for any.
 
     Raises:

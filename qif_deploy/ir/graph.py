@@ -199,7 +199,7 @@ class QuantizedGraph(_Wiring[CodeNode]):
             dict(other.provenance),
         )
 
-    __hash__ = None  # type: ignore[assignment]  # holds arrays
+    __hash__ = None
 
 
 def _decisive(node: CodeNode) -> list[object]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from qif_deploy.fixedpoint import rshift, saturate
 from qif_deploy.neuron.constants import StepConstants
 from qif_deploy.neuron.params import ResetMode
-from qif_deploy.shapes import A
+from qif_deploy.shapes import SharedArray
 
 
 class FixedStep(NamedTuple):
@@ -24,7 +24,7 @@ class FixedStep(NamedTuple):
     r: Any
 
 
-def fixed_step(r: A, i: A, k: StepConstants) -> FixedStep:
+def fixed_step(r: SharedArray, i: SharedArray, k: StepConstants) -> FixedStep:
     """One integer step.
 
         h  = sat( rshift(c2m * r, s2) + c1m )

@@ -37,7 +37,13 @@ def float_step(
     Args:
         r: state after the last reset, ``(batch, channel, ...)``.
         x: input current, same axes.
-        c2, c1, c0, theta, u_reset, reset_by, u_min: floats or arrays that broadcast.
+        c2: coefficients of the parabola: floats or arrays that broadcast, as all constants here.
+        c1: as c2.
+        c0: as c2.
+        theta: threshold.
+        u_reset: state after a spike under hard reset.
+        reset_by: what a spike takes off under subtract.
+        u_min: lower clamp on ``u``, None for none.
         reset: hard or subtract.
         spike: ``(u, theta) -> 0/1`` in the dtype of ``u``; the trainer's carries the surrogate gradient.
         gate: what the reset sees of the spikes; the trainer may detach here.

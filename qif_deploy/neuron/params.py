@@ -67,9 +67,8 @@ class QIFParams:
             given["u_min"] = u_min
         arrays = {name: np.atleast_1d(np.asarray(value, np.float64)) for name, value in given.items()}
         if any(array.ndim != 1 for array in arrays.values()):
-            raise InputError(
-                f"QIF parameters: shapes {sorted({a.shape for a in arrays.values()})} are not (channel,); give a scalar or one value per channel"
-            )
+            shapes = sorted({a.shape for a in arrays.values()})
+            raise InputError(f"QIF parameters: shapes {shapes} are not (channel,); give a scalar or one value per channel")
         channels = max(array.size for array in arrays.values())
         wrong = [
             f"QIF parameter {name!r}: {a.size} values where {channels} channels are given"

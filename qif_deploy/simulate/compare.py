@@ -53,7 +53,7 @@ def compare_traces(reference: Trace, other: Trace) -> Comparison:
     """Compare everything that ``other`` computed with ``reference``: names, shapes, dtypes' values, every element."""
     expected, found = dict(reference.computed()), dict(other.computed())
     spikes = reference.spikes()
-    counts = {"samples": reference.samples, "arrays": len(expected), "spikes": sum(spikes.values())}
+    counts: Any = {"samples": reference.samples, "arrays": len(expected), "spikes": sum(spikes.values())}  # Any: splatted below
     for name in [*expected, *(n for n in found if n not in expected)]:
         mismatch = _first_mismatch(name, expected.get(name), found.get(name))
         if mismatch is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -10,20 +10,22 @@ from numpy.typing import NDArray
 
 from qif_deploy.ir.nodes import ConvGeometry, Pair
 
-S = TypeVar("S", np.int64, np.float32, np.float64)
+Array = NDArray[Any]
+_AXES: Any = (2, 3)  # Any: numpy's stub refuses the axis pair that its documentation shows
 
 
-def dense(x: NDArray[S], weight: NDArray[S]) -> NDArray[S]:
+def dense(x: Array, weight: Array) -> Array:
     """``(n, in)`` times ``(out, in)`` to ``(n, out)``."""
-    return x @ weight.T
+    out: Array = x @ weight.T
+    return out
 
 
-def conv2d(x: NDArray[S], weight: NDArray[S], g: ConvGeometry) -> NDArray[S]:
+def conv2d(x: Array, weight: Array, g: ConvGeometry) -> Array:
     """Cross-correlation ``(n, in, h, w)`` with ``(out, in / groups, kh, kw)``, zero padding."""
     (ph, pw), (sh, sw), (dh, dw) = g.padding, g.stride, g.dilation
     padded = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
     out_channels, per_group, kh, kw = weight.shape
-    windows = sliding_window_view(padded, (dh * (kh - 1) + 1, dw * (kw - 1) + 1), axis=(2, 3))[:, :, ::sh, ::sw, ::dh, ::dw]
+    windows = sliding_window_view(padded, (dh * (kh - 1) + 1, dw * (kw - 1) + 1), axis=_AXES)[:, :, ::sh, ::sw, ::dh, ::dw]
     n, _, oh, ow = windows.shape[:4]
     per_out = out_channels // g.groups
     out = np.empty((n, out_channels, oh, ow), dtype=x.dtype)
@@ -35,7 +37,8 @@ def conv2d(x: NDArray[S], weight: NDArray[S], g: ConvGeometry) -> NDArray[S]:
     return out
 
 
-def sum_pool2d(x: NDArray[S], kernel: Pair, stride: Pair) -> NDArray[S]:
+def sum_pool2d(x: Array, kernel: Pair, stride: Pair) -> Array:
     """Sum over windows without padding, ``(n, c, h, w)``."""
-    windows = sliding_window_view(x, kernel, axis=(2, 3))[:, :, :: stride[0], :: stride[1]]
-    return windows.sum(axis=(4, 5), dtype=x.dtype)
+    windows = sliding_window_view(x, kernel, axis=_AXES)[:, :, :: stride[0], :: stride[1]]
+    out: Array = windows.sum(axis=(4, 5), dtype=x.dtype)
+    return out

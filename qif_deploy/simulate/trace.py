@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +64,7 @@ class Trace:
         """Write ``vectors.npz``; the file appears whole or not at all."""
         arrays = {f"input/{name}": codes for name, codes in self.inputs.items()} | dict(self.computed())
         with atomic_path(path) as temporary, temporary.open("wb") as stream:
-            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # numpy's stub takes the names for options
+            np.savez_compressed(stream, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> Trace:
@@ -74,14 +75,23 @@ class Trace:
         """
         arrays = load_arrays(path)
         names = list(dict.fromkeys(key.rpartition("/")[0] for key in arrays if "/" in key and not key.startswith("input/")))
-        try:
-            return cls(
-                inputs={key.removeprefix("input/"): value for key, value in arrays.items() if key.startswith("input/")},
-                populations={n: PopulationTrace(i=arrays[f"{n}/i"], u=arrays[f"{n}/u"], s=arrays[f"{n}/s"]) for n in names},
-                readout=arrays["readout"],
-            )
-        except KeyError as error:
-            raise InputError(f"vectors {str(path)!r}: array {error.args[0]!r} is missing; write the file with `qif-deploy run`") from None
+
+        def take(key: str, dtype: type[np.signedinteger[Any] | np.unsignedinteger[Any]]) -> NDArray[Any]:
+            if key not in arrays:
+                raise InputError(f"vectors {str(path)!r}: array {key!r} is missing; write the file with `qif-deploy run`")
+            if arrays[key].dtype != dtype:
+                raise InputError(
+                    f"vectors {str(path)!r}: array {key!r} is {arrays[key].dtype}, not {np.dtype(dtype)}; see docs/numerics.md, section 7"
+                )
+            return arrays[key]
+
+        return cls(
+            inputs={key.removeprefix("input/"): value.astype(np.int64) for key, value in arrays.items() if key.startswith("input/")},
+            populations={
+                n: PopulationTrace(i=take(f"{n}/i", np.int32), u=take(f"{n}/u", np.int32), s=take(f"{n}/s", np.uint8)) for n in names
+            },
+            readout=take("readout", np.int64),
+        )
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[np.generic]]:

@@ -48,4 +48,4 @@ def run(inputs: list[int], k: dict[str, object]) -> list[tuple[int, int, int]]:
 
 def branch_input(branches: list[tuple[list[int], list[int], int]], bias: int) -> int:
     """``sum_b(acc_b << k_b) + bias`` for branches of (weights, spikes, shift)."""
-    return sum(sum(w * s for w, s in zip(weights, spikes)) * 2**shift for weights, spikes, shift in branches) + bias
+    return sum(sum(w * s for w, s in zip(weights, spikes, strict=True)) * 2**shift for weights, spikes, shift in branches) + bias

@@ -1,0 +1,212 @@
+"""Choose ``Delta`` per channel, ``s1`` and the level ``k`` of a population together. Source: docs/numerics.md, section 3."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+import numpy as np
+
+from qif_deploy.analysis.range_proof import Interval, PopulationProof, prove_population
+from qif_deploy.errors import FormatError
+from qif_deploy.fixedpoint import MAX_SHIFT, NumberFormat
+from qif_deploy.neuron.constants import FixedConstants
+from qif_deploy.neuron.params import QIFParams
+from qif_deploy.passes.branches import Branch
+from qif_deploy.shapes import ChannelCodes, ChannelFlags, ChannelFloats
+
+MAX_LEVEL = 16
+"""Largest level k: a state 2**16 times finer than a weight step gains nothing more."""
+
+BISECTIONS = 14
+"""Halvings of log2(Delta) in the search for the smallest unit that the proof allows: below 0.2 % of the unit."""
+
+ACTIVITY = 0.2
+"""Assumed mean square of a code relative to its largest; only ranks candidates, decides no result."""
+
+
+class Bound(enum.Enum):
+    """Which limit keeps a channel's ``Delta`` from being smaller."""
+
+    WEIGHTS = "weights"
+    PRODUCT = "product"
+    STATE = "state"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scales:
+    """The choice for one population. ``noise`` is the estimate that was minimised, in units of ``theta - u_reset``."""
+
+    delta: ChannelFloats
+    s1: int
+    level: int
+    noise: float
+    bound_by: tuple[Bound, ...]
+
+
+def choose_scales(
+    params: QIFParams, branches: tuple[Branch, ...], bias: ChannelFloats, number_format: NumberFormat, *, steps: int | None
+) -> Scales:
+    """Minimise the rounding noise estimate over ``s1`` and ``k``; ties take the larger ``s1``, then the smaller ``k``.
+
+    ``Delta[c] = max(min_b D_b[c] / 2^k, Delta_proof[c](s1))`` with ``D_b[c] = max |W_b[c]| s_b / w_max``.
+
+    Args:
+        params: float parameters, one value per channel.
+        branches: what feeds the population.
+        bias: summed biases and ``c0`` per channel.
+        number_format: the target's widths.
+        steps: number of steps that the proof must cover, None for any.
+
+    Raises:
+        FormatError: no ``s1`` and ``Delta`` satisfy the proof.
+    """
+    finest = finest_weight_unit(branches, number_format)
+    search = _ProofSearch(params, branches, bias, number_format, steps)
+    best: Scales | None = None
+    for s1 in range(MAX_SHIFT + 1):
+        if np.rint(np.abs(params.c1).max() * 2.0**s1) > number_format.coef_limit:
+            break
+        proof_unit = search.smallest_unit(s1, finest)
+        if proof_unit is None:
+            continue
+        for level in range(MAX_LEVEL + 1):
+            delta = np.where(np.isfinite(finest), np.maximum(finest / 2.0**level, proof_unit), proof_unit)
+            noise = noise_estimate(params, branches, delta, s1, number_format)
+            if best is None or noise < best.noise or (noise == best.noise and s1 > best.s1):
+                best = Scales(delta=delta, s1=s1, level=level, noise=noise, bound_by=search.bound_by(delta, s1, delta > proof_unit))
+            if (delta == proof_unit).all():
+                break
+    if best is None:
+        raise FormatError(
+            f"no Delta and s1 keep the ranges within format {number_format.name!r} "
+            f"({search.reason}); use a wider format, fewer steps, a lower clamp (u_min) or smaller weights"
+        )
+    return best
+
+
+def finest_weight_unit(branches: tuple[Branch, ...], number_format: NumberFormat) -> ChannelFloats:
+    """Return ``min_b D_b[c]`` over branches with a non-zero row; infinity for a dead channel."""
+    units = np.stack([branch.largest / number_format.weight_limit for branch in branches])
+    finest: ChannelFloats = np.where(units > 0, units, np.inf).min(axis=0)
+    return finest
+
+
+def noise_estimate(params: QIFParams, branches: tuple[Branch, ...], delta: ChannelFloats, s1: int, number_format: NumberFormat) -> float:
+    """Root mean square over channels of the rounding noise that one step adds to ``u``, in units of ``theta - u_reset``.
+
+    Uniform rounding errors: a weight step per active synapse, ``2^-s1`` of the multiplier ``h`` on a membrane near
+    threshold, and a truncation of one ``Delta``. An estimate that ranks candidates; nothing else depends on it.
+    """
+    span = params.theta - params.u_reset
+    power = delta**2 / 3 + (2.0**-s1 * span) ** 2 / 12
+    for branch in branches:
+        ratio = float((branch.largest / delta).max()) / number_format.weight_limit
+        step = delta * 2.0 ** max(0, int(np.ceil(np.log2(ratio)))) if ratio > 0 else delta
+        largest_code = max(abs(branch.signal.low), abs(branch.signal.high))
+        active = np.count_nonzero(branch.rows, axis=1) * ACTIVITY * largest_code**2
+        power = power + active * step**2 / 12
+    return float(np.sqrt(np.mean(power / span**2)))
+
+
+class _ProofSearch:
+    """Finds the smallest unit per channel at which the range proof holds, for one ``s1`` at a time.
+
+    Ranges of the input are taken from the float weights, so that no codes need to be formed; the caller proves the
+    final codes again.
+    """
+
+    def __init__(
+        self, params: QIFParams, branches: tuple[Branch, ...], bias: ChannelFloats, number_format: NumberFormat, steps: int | None
+    ) -> None:
+        self.params, self.bias, self.format, self.steps = params, bias, number_format, steps
+        ranges = [branch.current_range() for branch in branches]
+        self.low = np.sum([low for low, _ in ranges], axis=0) + bias
+        self.high = np.sum([high for _, high in ranges], axis=0) + bias
+        self.reason = "no s1 was possible"
+
+    def smallest_unit(self, s1: int, finest: ChannelFloats) -> ChannelFloats | None:
+        """Bisect log2(Delta) per channel; None when a channel fails even at the coarsest unit."""
+        span = self.params.theta - self.params.u_reset
+        high = np.asarray(np.log2(np.where(np.isfinite(finest), np.maximum(finest, span), span)), np.float64)
+        low = np.where(np.isfinite(finest), np.log2(np.where(np.isfinite(finest), finest, 1.0)), high) - MAX_LEVEL - 1
+        low = np.minimum(low, high - 1)
+        proof = self.prove(2.0**high, s1)
+        if self._failing(proof, 2.0**high, s1).any():
+            # The coarsest unit may be too coarse for the thresholds themselves; a coarse grid finds a start.
+            start = self._coarse_start(low, high, s1)
+            if start is None:
+                return None
+            high = start
+        for _ in range(BISECTIONS):
+            middle = (low + high) / 2
+            fails = self._failing(self.prove(2.0**middle, s1), 2.0**middle, s1)
+            low, high = np.where(fails, middle, low), np.where(fails, high, middle)
+        unit: ChannelFloats = 2.0**high
+        return unit
+
+    def _coarse_start(self, low: ChannelFloats, high: ChannelFloats, s1: int) -> ChannelFloats | None:
+        start = np.full(high.shape, np.nan)
+        for x in np.linspace(1, 0, 25):
+            at = low + (high - low) * x
+            proof = self.prove(2.0**at, s1)
+            fails = self._failing(proof, 2.0**at, s1)
+            start = np.where(np.isnan(start) & ~fails, at, start)
+        missing = np.flatnonzero(np.isnan(start))
+        if missing.size:
+            proof = self.prove(2.0 ** (low + (high - low) * 0.5), s1)
+            broken = [name for name, q in proof.ranges.items() if q.fails[missing[0]]]
+            self.reason = f"channel {missing[0]} breaks {', '.join(broken) or 'its thresholds'} at every unit"
+            return None
+        return start
+
+    def bound_by(self, delta: ChannelFloats, s1: int, by_weights: ChannelFlags) -> tuple[Bound, ...]:
+        """Name the limit per channel: the weights, or what breaks just below the smallest unit."""
+        proof = self.prove(delta * 0.97, s1)
+        product = np.logical_or.reduce([proof.ranges[name].fails for name in ("i", "c2m_r", "h_r")])
+        return tuple(Bound.WEIGHTS if w else Bound.PRODUCT if p else Bound.STATE for w, p in zip(by_weights, product, strict=True))
+
+    def _failing(self, proof: PopulationProof, delta: ChannelFloats, s1: int) -> ChannelFlags:
+        f, p = self.format, self.params
+        codes = [self.bias, p.theta, p.u_reset, p.r0] + ([] if p.u_min is None else [p.u_min])
+        wide = np.logical_or.reduce([np.abs(value / delta) > f.state_limit - 1 for value in codes])
+        touching = np.ceil(p.theta / delta) <= np.maximum(np.rint(p.u_reset / delta), np.rint(p.r0 / delta))
+        steep = np.rint(np.abs(p.c2) * delta * 2.0**s1) > f.coef_limit
+        failing: ChannelFlags = proof.failing_channels | wide | touching | steep
+        return failing
+
+    def prove(self, delta: ChannelFloats, s1: int) -> PopulationProof:
+        """Prove codes formed in float64 and clipped where they do not fit (those channels count as failing anyway)."""
+        p, f = self.params, self.format
+        state = f.state_limit
+
+        def codes(value: ChannelFloats, limit: int = state) -> ChannelCodes:
+            rounded: ChannelCodes = np.clip(np.rint(value / delta), -limit, limit).astype(np.int64)
+            return rounded
+
+        exact = np.abs(p.c2) * delta * 2.0**s1
+        with np.errstate(divide="ignore"):
+            room = np.where(exact > 0, np.floor(np.log2((f.coef_limit + 0.5) / exact)), 0.0)
+        s2 = np.where(p.c2 != 0, np.clip(room, 0, MAX_SHIFT), 0).astype(np.int64)
+        c2m = np.clip(np.rint(p.c2 * delta * 2.0 ** (s1 + s2)), -f.coef_limit, f.coef_limit).astype(np.int64)
+        reset, r0 = codes(p.u_reset, state - 1), codes(p.r0, state - 1)
+        theta = np.clip(np.ceil(p.theta / delta), 1 - state, state).astype(np.int64)
+        constants = FixedConstants(
+            c2m=c2m,
+            c1m=np.rint(p.c1 * 2.0**s1).astype(np.int64),
+            s2=np.where(c2m == 0, 0, s2),
+            s1=s1,
+            bias=np.zeros(delta.size, np.int64),
+            theta=np.maximum(np.maximum(theta, 1), np.maximum(reset, r0) + 1)
+            if p.reset.value == "subtract"
+            else np.maximum(theta, np.maximum(reset, r0) + 1),
+            reset=reset,
+            r0=r0,
+            reset_by=codes(p.reset_by),
+            u_min=None if p.u_min is None else codes(p.u_min),
+            reset_mode=p.reset,
+            number_format=f,
+        )
+        bounds = [np.clip(np.rint(value / delta), -(2.0**60), 2.0**60).astype(np.int64) for value in (self.low, self.high)]
+        current = Interval(lo=bounds[0], hi=bounds[1])
+        return prove_population(constants, current, current, steps=self.steps)
