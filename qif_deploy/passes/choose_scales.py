@@ -129,8 +129,8 @@ class _ProofSearch:
         """Bisect log2(Delta) per channel; None when a channel fails even at the coarsest unit."""
         span = self.params.theta - self.params.u_reset
         high = np.asarray(np.log2(np.where(np.isfinite(finest), np.maximum(finest, span), span)), np.float64)
-        low = np.where(np.isfinite(finest), np.log2(np.where(np.isfinite(finest), finest, 1.0)), high) - MAX_LEVEL - 1
-        low = np.minimum(low, high - 1)
+        base = np.log2(np.where(np.isfinite(finest), finest, 2.0**high)) - MAX_LEVEL - 1
+        low = np.asarray(np.minimum(base, high - 1), np.float64)
         proof = self.prove(2.0**high, s1)
         if self._failing(proof, 2.0**high, s1).any():
             # The coarsest unit may be too coarse for the thresholds themselves; a coarse grid finds a start.

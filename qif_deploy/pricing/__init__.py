@@ -1,0 +1,1 @@
+"""Count times price: the one place where energy is priced."""

@@ -1,0 +1,136 @@
+"""Operations that a run really made, from its spikes: no rates, no averages over layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qif_deploy.analysis.signal_range import signal_of
+from qif_deploy.ir.graph import QuantizedGraph
+from qif_deploy.ir.nodes import CodeInput, Conv2dCodes, DenseCodes, Flatten, Population, SumPool2d
+from qif_deploy.shapes import Shape, channelwise
+from qif_deploy.simulate.trace import Trace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerCounts:
+    """Counts of one population or readout per sample, summed over T steps; ``(sample,)`` int64 each.
+
+    ``synops`` follow the true fan-out (padding, stride and groups counted) of every spike into this layer; a graded,
+    direct-coded input counts as dense ``macs`` instead. ``updates`` are neuron updates, ``driven`` those of them with a
+    synaptic input that is not zero. ``multiplies`` are those of the neuron equation: two for a quadratic channel, one
+    for a leaky one.
+    """
+
+    name: str
+    neurons: int
+    conv: bool
+    spikes: NDArray[np.int64]
+    synops: NDArray[np.int64]
+    macs: NDArray[np.int64]
+    updates: NDArray[np.int64]
+    driven: NDArray[np.int64]
+    multiplies: NDArray[np.int64]
+    quadratic_multiplies: NDArray[np.int64]
+
+
+def count_operations(graph: QuantizedGraph, trace: Trace) -> tuple[LayerCounts, ...]:
+    """Count the operations of every layer of ``trace``, in topological order; the readout comes last."""
+    return tuple(_layer(graph, trace, name) for name in (*graph.populations, graph.readout))
+
+
+def _layer(graph: QuantizedGraph, trace: Trace, name: str) -> LayerCounts:
+    samples, steps, neurons = trace.samples, trace.steps, int(np.prod(graph.shapes[name]))
+    none = np.zeros(samples, np.int64)
+    synops, macs, conv = none.copy(), none.copy(), False
+    for branch in graph.sources(name):
+        conv = conv or isinstance(graph.nodes[branch], Conv2dCodes)
+        source, fan_out = fan_out_of(graph, branch)
+        signal = signal_of(graph, source)
+        if isinstance(graph.nodes[source], CodeInput) and (signal.low, signal.high) != (0, 1):
+            macs += int(fan_out.sum()) * steps
+        else:
+            spikes = trace.inputs[source] if isinstance(graph.nodes[source], CodeInput) else trace.populations[source].s
+            synops += _weighted(spikes, fan_out)
+    updates = np.full(samples, neurons * steps, np.int64)
+    node = graph.nodes[name]
+    if not isinstance(node, Population):
+        return LayerCounts(
+            name=name, neurons=neurons, conv=conv, spikes=none, synops=synops, macs=macs, updates=updates, driven=updates,
+            multiplies=none, quadratic_multiplies=none,
+        )  # fmt: skip
+    population = trace.populations[name]
+    ndim = population.i.ndim - 2
+    all_but_sample = (0, *range(2, population.i.ndim))
+    driven = (population.i != channelwise(node.constants.bias, ndim)).sum(axis=all_but_sample, dtype=np.int64)
+    per_channel = neurons // node.constants.channels * steps
+    quadratic = int(np.count_nonzero(node.constants.c2m)) * per_channel
+    # A quadratic channel multiplies twice (Horner), a leaky one once, c1m = 0 with c2m = 0 not at all.
+    linear = int(np.count_nonzero((node.constants.c1m != 0) | (node.constants.c2m != 0))) * per_channel
+    return LayerCounts(
+        name=name,
+        neurons=neurons,
+        conv=conv,
+        spikes=population.s.sum(axis=all_but_sample, dtype=np.int64),
+        synops=synops,
+        macs=macs,
+        updates=updates,
+        driven=driven,
+        multiplies=np.full(samples, quadratic + linear, np.int64),
+        quadratic_multiplies=np.full(samples, quadratic, np.int64),
+    )
+
+
+def _weighted(spikes: NDArray[np.generic], fan_out: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sum ``spikes * fan_out`` over time and neurons, per sample."""
+    per_neuron = spikes.sum(axis=0, dtype=np.int64).reshape(spikes.shape[1], -1)
+    weighted: NDArray[np.int64] = per_neuron @ fan_out.ravel()
+    return weighted
+
+
+def fan_out_of(graph: QuantizedGraph, synapse: str) -> tuple[str, NDArray[np.int64]]:
+    """Return the emitting node behind ``synapse`` and, per emitting neuron, the number of synapses that a spike meets.
+
+    Pools and flattens in between are followed back; a neuron that no window or kernel covers has fan-out 0.
+    """
+    node = graph.nodes[synapse]
+    source = graph.sources(synapse)[0]
+    shape = graph.shapes[source]
+    assert isinstance(node, DenseCodes | Conv2dCodes)
+    fan_out = np.full(shape, node.weight.shape[0], np.int64) if isinstance(node, DenseCodes) else _conv_fan_out(node, shape)
+    while isinstance(between := graph.nodes[source], SumPool2d | Flatten):
+        source = graph.sources(source)[0]
+        shape = graph.shapes[source]
+        fan_out = fan_out.reshape(shape) if isinstance(between, Flatten) else _unpool(fan_out, shape, between)
+    return source, fan_out
+
+
+def _conv_fan_out(node: Conv2dCodes, shape: Shape) -> NDArray[np.int64]:
+    """Per input position: (rows that read it) x (columns that read it) x output channels of its group."""
+    g, kernel = node.geometry, (node.weight.shape[2], node.weight.shape[3])
+    out = g.output_size((shape[1], shape[2]), kernel)
+    rows, columns = (
+        _readers(size, n, k, s, p, d) for size, n, k, s, p, d in zip(shape[1:], out, kernel, g.stride, g.padding, g.dilation, strict=True)
+    )
+    per_position = rows[:, None] * columns[None, :] * (node.weight.shape[0] // g.groups)
+    return np.broadcast_to(per_position, shape).astype(np.int64)
+
+
+def _readers(size: int, outputs: int, kernel: int, stride: int, padding: int, dilation: int) -> NDArray[np.int64]:
+    """For each of ``size`` positions along one axis, how many (output, tap) pairs read it."""
+    read = np.arange(outputs)[:, None] * stride + np.arange(kernel)[None, :] * dilation - padding
+    inside = read[(read >= 0) & (read < size)]
+    return np.bincount(inside, minlength=size).astype(np.int64)
+
+
+def _unpool(fan_out: NDArray[np.int64], shape: Shape, pool: SumPool2d) -> NDArray[np.int64]:
+    """Hand each window's fan-out to every position that it covers."""
+    spread = np.zeros(shape, np.int64)
+    rows, columns = fan_out.shape[1:]
+    (kh, kw), (sh, sw) = pool.kernel, pool.stride
+    for y in range(kh):
+        for x in range(kw):
+            spread[:, y : y + sh * (rows - 1) + 1 : sh, x : x + sw * (columns - 1) + 1 : sw] += fan_out
+    return spread
