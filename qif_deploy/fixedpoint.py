@@ -60,7 +60,7 @@ class NumberFormat:
                 f"number format {self.name!r}: coef_bits {self.coef_bits} with state_bits {self.state_bits} lets c2m * r^2 pass 62 bits, "
                 "beyond what the range proof computes exactly in int64; narrow one of them"
             )
-        if not isinstance(self.rounding, RoundingMode):
+        if self.rounding not in tuple(RoundingMode):
             modes = [mode.value for mode in RoundingMode]
             raise FormatError(f"number format {self.name!r}: rounding {self.rounding!r} is not a RoundingMode; use one of {modes}")
 

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from qif_deploy.errors import GraphError, InputError, raise_findings
+from qif_deploy.errors import GraphError, raise_findings
 from qif_deploy.fixedpoint import NumberFormat
 from qif_deploy.ir import rules
 from qif_deploy.ir.nodes import (
@@ -164,15 +164,6 @@ class QuantizedGraph(_Wiring[CodeNode]):
         node = self.nodes[self.readout]
         assert isinstance(node, ReadoutCodes)
         return node
-
-    def require_steps(self, steps: int) -> None:
-        """Raise InputError when a run of ``steps`` is not covered by the range proof."""
-        if steps < 1:
-            raise InputError(f"a run of {steps} time steps is empty; give at least 1")
-        if self.steps is not None and steps > self.steps:
-            raise InputError(
-                f"a run of {steps} time steps exceeds the {self.steps} that the range proof covers; quantise again with --steps {steps}"
-            )
 
     @cached_property
     def content_hash(self) -> str:

@@ -6,7 +6,7 @@ Axes: a signal is ``(channel, height, width)`` or ``(feature,)``, without time a
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Any
 
 import numpy as np
@@ -113,8 +113,7 @@ class Input(_ValueEquality):
 
     def __post_init__(self) -> None:
         _check_range(self.shape, self.low, self.high)
-        if not (np.isfinite(self.scale) and self.scale > 0):
-            raise GraphError(f"input scale {self.scale} is not positive; give the value of one input code")
+        _check_scale(self.scale)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -135,7 +134,7 @@ class Conv2d(_ValueEquality):
 
     weight: Annotated[NDArray[np.float64], "(out, in / groups, height, width)"]
     bias: ChannelFloats | None = None
-    geometry: ConvGeometry = ConvGeometry()
+    geometry: ConvGeometry = field(default_factory=ConvGeometry)
 
     def __post_init__(self) -> None:
         _freeze_floats(self, "weight", 4)
@@ -199,6 +198,7 @@ class CodeInput(_ValueEquality):
 
     def __post_init__(self) -> None:
         _check_range(self.shape, self.low, self.high)
+        _check_scale(self.scale)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -219,7 +219,7 @@ class Conv2dCodes(_ValueEquality):
 
     weight: Annotated[NDArray[np.int32], "(out, in / groups, height, width)"]
     shift: int
-    geometry: ConvGeometry = ConvGeometry()
+    geometry: ConvGeometry = field(default_factory=ConvGeometry)
 
     def __post_init__(self) -> None:
         _freeze_codes(self, 4)
@@ -265,6 +265,11 @@ def _check_range(shape: Shape, low: int, high: int) -> None:
         raise GraphError(f"input shape {shape!r} is neither (feature,) nor (channel, height, width); leave time and batch out")
     if not -(2**31) < low < high < 2**31:
         raise GraphError(f"input code range {low}..{high} is empty or beyond 32 bits; give the smallest and largest code")
+
+
+def _check_scale(scale: float) -> None:
+    if not (np.isfinite(scale) and scale > 0):
+        raise GraphError(f"input scale {scale} is not positive; give the value of one input code")
 
 
 def _freeze_floats(node: Any, name: str, ndim: int) -> None:

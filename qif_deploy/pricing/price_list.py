@@ -48,6 +48,11 @@ class PriceList:
         """Return every number of the list."""
         return [getattr(price, level) for price in self.prices.values() for level in LEVELS]
 
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        constants = [number.as_json() for number in self.constants()]
+        return {"name": self.name, "description": self.description, "constants": constants, "unpriced": dict(self.unpriced)}
+
 
 def load_price_list(name: str) -> PriceList:
     """Load a packaged list by name, or a user's by path.

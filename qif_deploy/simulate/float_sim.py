@@ -66,7 +66,8 @@ def run_float(graph: Graph, inputs: Mapping[str, InputCodes], *, dtype: FloatTyp
         feeding = [signals[source] for source in graph.sources(name)]
         match node:
             case Input():
-                signals[name] = _checked(graph, name, node, inputs).astype(dtype) * dtype(node.scale)
+                frame: Signal = _checked(graph, name, node, inputs).astype(dtype)
+                signals[name] = frame * dtype(node.scale)
             case Dense() | Conv2d() | AvgPool2d() | SumPool2d() | Flatten() | BatchNorm():
                 signals[name] = _per_step(node, feeding[0], dtype)
             case QIF():
@@ -84,7 +85,7 @@ def run_float(graph: Graph, inputs: Mapping[str, InputCodes], *, dtype: FloatTyp
 def _checked(graph: Graph, name: str, node: Input, inputs: Mapping[str, InputCodes]) -> InputCodes:
     if set(inputs) != set(graph.inputs):
         raise InputError(f"inputs {sorted(inputs)} given, the network has {sorted(graph.inputs)}; give one array for each")
-    codes = np.asarray(inputs[name])
+    codes: InputCodes = np.asarray(inputs[name])
     if codes.shape[2:] != node.shape or codes.ndim != len(node.shape) + 2 or 0 in codes.shape:
         wanted = ", ".join(map(str, node.shape))
         raise InputError(f"input {name!r}: shape {codes.shape} does not fit; give (time, batch, {wanted})")
@@ -120,13 +121,14 @@ def _biased(current: Signal, bias: NDArray[np.float64] | None, dtype: FloatType)
 
 def _normalised(node: BatchNorm, x: Signal, dtype: FloatType) -> Signal:
     gain, shift, mean, var = (channelwise(v.astype(dtype), x.ndim - 1) for v in (node.gain, node.shift, node.mean, node.var))
-    return gain * (x - mean) / np.sqrt(var + dtype(node.eps)) + shift
+    normalised: Signal = gain * (x - mean) / np.sqrt(var + dtype(node.eps)) + shift
+    return normalised
 
 
 def _run_population(node: QIF, x: Signal, dtype: FloatType) -> FloatPopulationTrace:
     p, ndim = node.params, x.ndim - 2
     names = ("c2", "c1", "c0", "theta", "u_reset", "reset_by")
-    constants = {name: channelwise(getattr(p, name).astype(dtype), ndim) for name in names}
+    constants: dict[str, Any] = {name: channelwise(getattr(p, name).astype(dtype), ndim) for name in names}
     u_min = None if p.u_min is None else channelwise(p.u_min.astype(dtype), ndim)
     reached = np.greater_equal if p.spike_on_equal else np.greater
     r = np.broadcast_to(channelwise(p.r0.astype(dtype), ndim), x.shape[1:])

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qif_deploy.errors import InputError, raise_findings
 from qif_deploy.fixedpoint import rint_codes
-from qif_deploy.ir.graph import QuantizedGraph
+from qif_deploy.ir.nodes import CodeInput
 from qif_deploy.shapes import InputCodes
 
 
-def prepare_inputs(graph: QuantizedGraph, arrays: Mapping[str, NDArray[np.generic]], *, steps: int | None) -> dict[str, InputCodes]:
+class DeclaresInputs(Protocol):
+    """What inputs are checked against: an integer network, or an exported file that declares the same."""
+
+    @property
+    def inputs(self) -> Collection[str]:
+        """Names of the inputs."""
+
+    @property
+    def steps(self) -> int | None:
+        """Steps that the range proof covers, None for any."""
+
+    def code_input(self, name: str) -> CodeInput:
+        """Return the declaration of one input."""
+
+
+def prepare_inputs(graph: DeclaresInputs, arrays: Mapping[str, NDArray[np.generic]], *, steps: int | None) -> dict[str, InputCodes]:
     """Return int64 codes ``(time, batch, ...)`` for every input of ``graph``.
 
     Args:
@@ -26,7 +42,7 @@ def prepare_inputs(graph: QuantizedGraph, arrays: Mapping[str, NDArray[np.generi
         InputError: wrong name, dtype, shape or code, or more steps than the proof covers.
     """
     if set(arrays) == {""} and len(graph.inputs) == 1:
-        arrays = {graph.inputs[0]: arrays[""]}
+        arrays = {next(iter(graph.inputs)): arrays[""]}
     if set(arrays) != set(graph.inputs):
         raise InputError(f"inputs {sorted(arrays)} given, the network has {sorted(graph.inputs)}; name the arrays of the .npz so")
     prepared = {name: _prepare(graph, name, np.asarray(arrays[name]), steps) for name in graph.inputs}
@@ -36,11 +52,21 @@ def prepare_inputs(graph: QuantizedGraph, arrays: Mapping[str, NDArray[np.generi
     time, batch = next(iter(extents.values()))
     if batch == 0:
         raise InputError("the input holds no sample; give at least one")
-    graph.require_steps(time)
+    require_steps(graph, time)
     return prepared
 
 
-def _prepare(graph: QuantizedGraph, name: str, codes: NDArray[np.generic], steps: int | None) -> InputCodes:
+def require_steps(graph: DeclaresInputs, steps: int) -> None:
+    """Raise InputError when a run of ``steps`` is empty or not covered by the range proof."""
+    if steps < 1:
+        raise InputError(f"a run of {steps} time steps is empty; give at least 1")
+    if graph.steps is not None and steps > graph.steps:
+        raise InputError(
+            f"a run of {steps} time steps exceeds the {graph.steps} that the range proof covers; quantise again with --steps {steps}"
+        )
+
+
+def _prepare(graph: DeclaresInputs, name: str, codes: NDArray[np.generic], steps: int | None) -> InputCodes:
     node = graph.code_input(name)
     if not np.issubdtype(codes.dtype, np.integer):
         raise InputError(f"input {name!r}: dtype {codes.dtype} is not integer; give codes {node.low}..{node.high}, or floats with --encode")
@@ -60,10 +86,10 @@ def _prepare(graph: QuantizedGraph, name: str, codes: NDArray[np.generic], steps
     return codes.astype(np.int64)
 
 
-def encode(graph: QuantizedGraph, arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.int64]]:
+def encode(graph: DeclaresInputs, arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.int64]]:
     """Turn float inputs into codes, ``rint(x / scale)``; a value outside the code range is an error, never clipped."""
     if set(arrays) == {""} and len(graph.inputs) == 1:
-        arrays = {graph.inputs[0]: arrays[""]}
+        arrays = {next(iter(graph.inputs)): arrays[""]}
     unknown = sorted(set(arrays) - set(graph.inputs))
     if unknown:
         raise InputError(f"inputs {unknown} are not of the network, which has {sorted(graph.inputs)}; name the arrays of the .npz so")

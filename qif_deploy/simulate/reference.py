@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from qif_deploy.errors import BackendError
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.ir.nodes import CodeInput, Conv2dCodes, DenseCodes, Flatten, Population, ReadoutCodes, Reduce, SumPool2d
 from qif_deploy.neuron.fixed_step import fixed_step
@@ -31,7 +32,7 @@ def run_reference(graph: QuantizedGraph, inputs: Mapping[str, InputCodes]) -> Tr
             case DenseCodes() | Conv2dCodes() | SumPool2d() | Flatten():
                 signals[name] = _per_step(node, feeding[0])
             case Population():
-                populations[name] = _run_population(node, sum(feeding[1:], feeding[0]))
+                populations[name] = _run_population(name, node, sum(feeding[1:], feeding[0]))
                 signals[name] = populations[name].s.astype(np.int64)
             case ReadoutCodes():
                 i = sum(feeding[1:], feeding[0]) + node.bias
@@ -55,7 +56,7 @@ def _per_step(node: DenseCodes | Conv2dCodes | SumPool2d | Flatten, x: Codes) ->
     return out.reshape(*x.shape[:2], *out.shape[1:])
 
 
-def _run_population(node: Population, current: Codes) -> PopulationTrace:
+def _run_population(name: str, node: Population, current: Codes) -> PopulationTrace:
     ndim = current.ndim - 2
     k = node.constants.laid_out(ndim)
     i = current + channelwise(node.constants.bias, ndim)
@@ -64,4 +65,12 @@ def _run_population(node: Population, current: Codes) -> PopulationTrace:
     for t in range(i.shape[0]):
         step = fixed_step(r, i[t], k)
         u[t], s[t], r = step.u, step.s, step.r
-    return PopulationTrace(i=i.astype(np.int32), u=u, s=s)
+    return PopulationTrace(i=_int32(name, i), u=u, s=s)
+
+
+def _int32(name: str, i: Codes) -> NDArray[np.int32]:
+    """Vectors hold ``i`` in int32; what does not fit is an error, never a wrap."""
+    largest = int(np.abs(i).max(initial=0))
+    if largest >= 2**31:
+        raise BackendError(f"population {name!r}: i reaches {largest}, beyond the int32 of the vectors; requantise with fewer product_bits")
+    return i.astype(np.int32)
