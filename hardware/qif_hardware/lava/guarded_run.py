@@ -1,0 +1,79 @@
+"""Running a Lava network so that a failing model ends the run with its own message instead of freezing it.
+
+Lava's blocking ``run`` waits for ever when a model raises before it sends, and ``stop`` hangs after most failures. So
+the run is started without blocking and watched: the runtime's answer on one side, the models' OS processes on the
+other. After a failure nothing of the runtime is called again; the caller ends the OS processes.
+
+Reads private names of lava-nc 0.10, which ``require_lava`` pins.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal
+
+from qif_deploy.errors import BackendError
+from qif_hardware.lava.build import Network
+
+POLL_S = 0.005
+GRACE_S = 2.0
+"""How long a model may take to deliver its exception once the runtime has reported an error."""
+
+
+class ModelError(BackendError):
+    """A model raised; holds the traceback of its OS process."""
+
+    def __init__(self, message: str, traceback: str) -> None:
+        super().__init__(message)
+        self.traceback = traceback
+
+
+def run_config() -> Any:
+    """Return the run configuration: the integer models."""
+    return Loihi2SimCfg(select_tag="fixed_pt")
+
+
+def run_guarded(network: Network) -> None:
+    """Run in Lava's normal runtime, one OS process per Lava process, to the end.
+
+    Raises:
+        ModelError: a model raised or its OS process ended.
+    """
+    root = network.root
+    root.create_runtime(run_cfg=run_config())
+    runtime = root.runtime
+    root.run(condition=RunSteps(num_steps=network.steps, blocking=False), run_cfg=run_config())
+    ports = runtime.service_to_runtime
+    while not all(port.probe() for port in ports):
+        _raise_dead(runtime)
+        time.sleep(POLL_S)
+    if not all(enum_equal(port.peek(), MGMT_RESPONSE.DONE) for port in ports):
+        _raise_after_error(runtime)
+    root.wait()
+    root.stop()
+
+
+def _raise_after_error(runtime: Any) -> None:
+    """The runtime reports an error; the model that caused it is about to deliver its exception."""
+    deadline = time.monotonic() + GRACE_S
+    while time.monotonic() < deadline:
+        _raise_dead(runtime)
+        time.sleep(POLL_S)
+    raise ModelError("the runtime reported an error without a cause", "")
+
+
+def _raise_dead(runtime: Any) -> None:
+    """Raise for the first OS process that has ended or delivered an exception."""
+    names = [process.name for process in runtime._executable.proc_builders]
+    for position, actor in enumerate(runtime._messaging_infrastructure.actors):
+        alive = actor.is_alive()  # before the exception: one that is sent between the two is then still found
+        name = f"process {names[position]!r}" if position < len(names) else "the runtime service"
+        if actor.exception is not None:
+            error, traceback = actor.exception
+            raise ModelError(f"{name}: {type(error).__name__}: {error}", traceback)
+        if not alive:
+            raise ModelError(f"{name} ended with exit code {actor.exitcode}", "")

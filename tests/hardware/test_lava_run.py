@@ -1,0 +1,128 @@
+"""Lava's own runtime and synapses against the reference, array by array."""
+
+from __future__ import annotations
+
+import multiprocessing
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qif_deploy.fixedpoint import RoundingMode
+from qif_deploy.ir.graph import QuantizedGraph
+from qif_deploy.ir.nodes import CodeInput, Conv2dCodes, ConvGeometry, DenseCodes, Flatten, ReadoutCodes, Reduce, SumPool2d
+from qif_deploy.neuron.params import ResetMode
+from qif_deploy.simulate.compare import Comparison, compare_traces
+from qif_deploy.simulate.inputs import prepare_inputs
+from qif_deploy.simulate.reference import run_reference
+from qif_hardware.lava.executor_kind import Executor
+from qif_hardware.lava.lowering import lower
+from qif_hardware.lava.run import run_lava
+from tests.hardware.lava_marks import NEEDS_LAVA
+from tests.networks import LOIHI2, chain, population, random_inputs, residual, weights
+
+pytestmark = NEEDS_LAVA
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def compared(graph: QuantizedGraph, *, samples: int = 32, steps: int = 4, executor: Executor = Executor.PROCESS) -> Comparison:
+    inputs = prepare_inputs(graph, random_inputs(graph, samples=samples, steps=steps), steps=steps)
+    return compare_traces(run_reference(graph, inputs), run_lava(graph, inputs, executor=executor, time_limit_s=60))
+
+
+@pytest.mark.parametrize("reset_mode", ResetMode)
+@pytest.mark.parametrize("rounding", RoundingMode)
+def test_lava_equals_the_reference_in_every_state_of_every_step(rounding, reset_mode):
+    graph = chain(rounding=rounding, reset_mode=reset_mode)
+    executor = Executor.PROCESS if reset_mode is ResetMode.HARD else Executor.IN_PROCESS
+    comparison = compared(graph, executor=executor)
+    assert comparison.exact is True, comparison
+    assert comparison.spikes > 1000
+
+
+def test_both_executors_run_subtractive_reset_alike():
+    assert compared(chain(reset_mode=ResetMode.SUBTRACT), executor=Executor.PROCESS).exact is True
+
+
+def mixed_network() -> QuantizedGraph:
+    """A join of unequal paths, a pool that leaves rows over before a padded convolution, large dilation, last readout.
+
+    Biases beyond theta fire without any input: what a population does before its first arrival would show.
+    """
+    rng = np.random.default_rng(5)
+    restless = population(rng, 4, theta=200)
+    nodes = {
+        "image": CodeInput(shape=(2, 7, 9), low=-9, high=5, scale=1.0),
+        "conv1": Conv2dCodes(weight=weights(rng, 4, 2, 3, 2) // 4, shift=2, geometry=ConvGeometry(padding=(1, 1), dilation=(1, 2))),
+        "q1": restless,
+        "pool": SumPool2d(kernel=(2, 2), stride=(2, 2)),
+        "conv2": Conv2dCodes(weight=weights(rng, 4, 2, 3, 3) // 2, shift=1, geometry=ConvGeometry(padding=(1, 1), groups=2)),
+        "skip": Conv2dCodes(weight=weights(rng, 4, 2, 1, 1), shift=3, geometry=ConvGeometry(stride=(3, 3), padding=(1, 1))),
+        "q2": population(rng, 4, theta=300),
+        "flat": Flatten(),
+        "fc": DenseCodes(weight=weights(rng, 3, 48), shift=0),
+        "out": ReadoutCodes(bias=rng.integers(-9, 9, 3), delta=1.0, reduce=Reduce.LAST),
+    }
+    edges = [*pairwise(["image", "conv1", "q1", "pool", "conv2", "q2", "flat", "fc", "out"]), ("image", "skip"), ("skip", "q2")]
+    return QuantizedGraph(nodes=nodes, edges=tuple(edges), number_format=LOIHI2, steps=None)
+
+
+def test_delayed_and_blanked_paths_signed_codes_and_early_firing_are_exact():
+    graph = mixed_network()
+    first, second = lower(graph, steps=3).populations
+    assert first.constants.bias.max() > first.constants.theta.min(), "some neuron has to fire without input"
+    assert [(b.wire.delay, b.wire.keep) for b in second.branches] == [(0, (8, 6)), (1, None)]
+    for executor in Executor:
+        comparison = compared(graph, steps=3, executor=executor)
+        assert comparison.exact is True, (executor, comparison)
+
+
+def test_residual_join_is_exact():
+    assert compared(residual()).exact is True
+
+
+def test_signed_codes_lower_clamp_and_one_held_sample():
+    graph = chain(signed_input=True, u_min=-500)
+    inputs = {"image": random_inputs(graph, samples=3)["image"][0]}  # (batch, ...): held for all steps
+    comparison = compare_traces(run_reference(graph, prepare_inputs(graph, inputs, steps=4)), run_lava(graph, inputs))
+    assert comparison.first_mismatch is None
+
+
+def test_progress_grows_to_one():
+    seen: list[float] = []
+    graph = chain()
+    run_lava(graph, random_inputs(graph, samples=2), progress=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+
+
+def test_the_caller_is_left_as_it_was():
+    before = multiprocessing.get_start_method(allow_none=True)
+    graph = chain()
+    run_lava(graph, random_inputs(graph, samples=1), executor=Executor.IN_PROCESS)
+    assert not any(name == "lava" or name.startswith("lava.") for name in sys.modules)
+    assert multiprocessing.get_start_method(allow_none=True) == before
+
+
+def test_works_after_torch_was_used_in_the_caller():
+    torch = pytest.importorskip("torch")
+    torch.ones(600, 600) @ torch.ones(600, 600)  # starts its thread pool
+    assert compared(chain(), samples=1).first_mismatch is None
+
+
+def test_a_script_without_main_guard_runs_once(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from tests.networks import chain, random_inputs\n"
+        "from qif_hardware.lava.run import run_lava\n"
+        "print('started')\n"
+        "trace = run_lava(chain(), random_inputs(chain(), samples=1))\n"
+        "print(trace.readout.shape)\n"
+    )
+    (tmp_path / "lava").mkdir()  # a folder of the user's that must not be taken for the package
+    (tmp_path / "lava" / "__init__.py").write_text("raise RuntimeError('not the package')")
+    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "started\n(1, 10)\n", "")
