@@ -1,0 +1,100 @@
+"""Trained QIF spiking networks to neuromorphic targets, bit for bit.
+
+One function per verb of the command line, resolved on first use so that importing the package stays light, and the
+types that they take and return. Everything else is private.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qif_deploy.analysis.check_network import CheckReport
+    from qif_deploy.api.demonstration import demo
+    from qif_deploy.api.results import DemoOutcome, ExportOutcome, QuantizeOutcome, RunOutcome, TargetsOutcome, TrainOutcome, VerifyOutcome
+    from qif_deploy.api.verbs import check, diff, energy, export, quantize, run, targets, train, verify
+    from qif_deploy.errors import QifError
+    from qif_deploy.fidelity import Fidelity
+    from qif_deploy.fixedpoint import NumberFormat, RoundingMode
+    from qif_deploy.ir.graph import Graph, QuantizedGraph
+    from qif_deploy.neuron.params import QIFParams, ResetMode
+    from qif_deploy.pricing.estimate import EnergyEstimate
+    from qif_deploy.simulate.trace import Trace
+    from qif_deploy.version import __version__
+
+_HOMES = {
+    "CheckReport": "qif_deploy.analysis.check_network",
+    "DemoOutcome": "qif_deploy.api.results",
+    "EnergyEstimate": "qif_deploy.pricing.estimate",
+    "ExportOutcome": "qif_deploy.api.results",
+    "Fidelity": "qif_deploy.fidelity",
+    "Graph": "qif_deploy.ir.graph",
+    "NumberFormat": "qif_deploy.fixedpoint",
+    "QIFParams": "qif_deploy.neuron.params",
+    "QifError": "qif_deploy.errors",
+    "QuantizeOutcome": "qif_deploy.api.results",
+    "QuantizedGraph": "qif_deploy.ir.graph",
+    "ResetMode": "qif_deploy.neuron.params",
+    "RoundingMode": "qif_deploy.fixedpoint",
+    "RunOutcome": "qif_deploy.api.results",
+    "TargetsOutcome": "qif_deploy.api.results",
+    "Trace": "qif_deploy.simulate.trace",
+    "TrainOutcome": "qif_deploy.api.results",
+    "VerifyOutcome": "qif_deploy.api.results",
+    "__version__": "qif_deploy.version",
+    "check": "qif_deploy.api.verbs",
+    "demo": "qif_deploy.api.demonstration",
+    "diff": "qif_deploy.api.verbs",
+    "energy": "qif_deploy.api.verbs",
+    "export": "qif_deploy.api.verbs",
+    "quantize": "qif_deploy.api.verbs",
+    "run": "qif_deploy.api.verbs",
+    "targets": "qif_deploy.api.verbs",
+    "train": "qif_deploy.api.verbs",
+    "verify": "qif_deploy.api.verbs",
+}
+
+__all__ = [
+    "CheckReport",
+    "DemoOutcome",
+    "EnergyEstimate",
+    "ExportOutcome",
+    "Fidelity",
+    "Graph",
+    "NumberFormat",
+    "QIFParams",
+    "QifError",
+    "QuantizeOutcome",
+    "QuantizedGraph",
+    "ResetMode",
+    "RoundingMode",
+    "RunOutcome",
+    "TargetsOutcome",
+    "Trace",
+    "TrainOutcome",
+    "VerifyOutcome",
+    "__version__",
+    "check",
+    "demo",
+    "diff",
+    "energy",
+    "export",
+    "quantize",
+    "run",
+    "targets",
+    "train",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'qif_deploy' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

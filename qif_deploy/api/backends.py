@@ -1,0 +1,154 @@
+"""The backends behind one signature, and their comparison with the reference."""
+
+from __future__ import annotations
+
+import enum
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import assert_never
+
+from qif_deploy.errors import BackendError, MissingDependencyError, UnsupportedError
+from qif_deploy.ir.graph import QuantizedGraph
+from qif_deploy.shapes import InputCodes
+from qif_deploy.simulate.compare import Comparison, compare_traces
+from qif_deploy.simulate.reference import run_reference
+from qif_deploy.simulate.trace import Trace
+
+Progress = Callable[[float], None]
+
+
+class Backend(enum.Enum):
+    """What can execute an integer network."""
+
+    REFERENCE = "reference"
+    BATCHED = "batched"
+    ONNX = "onnx"
+    NIR = "nir"
+    LAVA = "lava"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """How to run: torch device of the batched engine, time limit of Lava."""
+
+    device: str = "cpu"
+    time_limit_s: float = 300.0
+
+
+def execute(
+    backend: Backend,
+    graph: QuantizedGraph,
+    inputs: Mapping[str, InputCodes],
+    *,
+    how: Execution,
+    exported: Path | None = None,
+    progress: Progress | None = None,
+) -> Trace:
+    """Run ``graph`` on one backend.
+
+    Args:
+        backend: which one; NIR writes the network, reads it back and runs the reference on what came back.
+        graph: the network.
+        inputs: codes ``(time, batch, ...)`` from ``prepare_inputs``.
+        how: device and limits.
+        exported: for ONNX: the file to run; without it one is written to a temporary folder.
+        progress: called with the share done, where the backend can tell.
+    """
+    match backend:
+        case Backend.REFERENCE:
+            return run_reference(graph, inputs)
+        case Backend.BATCHED:
+            _require_torch()
+            from qif_deploy.simulate.engine.batched import run_batched
+
+            return run_batched(graph, inputs, device=how.device)
+        case Backend.ONNX:
+            return _run_onnx(graph, inputs, exported)
+        case Backend.NIR:
+            return _run_nir(graph, inputs)
+        case Backend.LAVA:
+            from qif_hardware.lava.run import run_lava
+
+            return run_lava(graph, inputs, time_limit_s=how.time_limit_s, progress=progress)
+        case _:
+            assert_never(backend)
+
+
+def _require_torch() -> None:
+    try:
+        import torch  # noqa: F401  # only whether it is there
+    except ImportError:
+        raise MissingDependencyError("the batched engine needs torch; install it with: pip install 'qif-deploy[train]'") from None
+
+
+def _run_onnx(graph: QuantizedGraph, inputs: Mapping[str, InputCodes], exported: Path | None) -> Trace:
+    from qif_export.onnx.run import run_onnx
+    from qif_export.onnx.write import write_onnx
+
+    if exported is not None:
+        return run_onnx(exported, inputs)
+    with tempfile.TemporaryDirectory(prefix="qif_deploy_") as folder:
+        path = Path(folder) / "net.onnx"
+        write_onnx(graph, path)
+        return run_onnx(path, inputs)
+
+
+def _run_nir(graph: QuantizedGraph, inputs: Mapping[str, InputCodes]) -> Trace:
+    from qif_export.nir.read import read_nir
+    from qif_export.nir.write import write_nir
+
+    with tempfile.TemporaryDirectory(prefix="qif_deploy_") as folder:
+        path = Path(folder) / "net.nir"
+        write_nir(graph, path)
+        return run_reference(read_nir(path), inputs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendCheck:
+    """Outcome of one backend against the reference; ``skipped`` says why it did not run, ``failed`` why it broke."""
+
+    comparison: Comparison | None
+    seconds: float
+    skipped: str | None = None
+    failed: str | None = None
+
+    @property
+    def exact(self) -> bool | None:
+        """True only with full evidence, see Comparison; False for a difference or a failure, None when not run."""
+        if self.comparison is not None:
+            return self.comparison.exact
+        return None if self.failed is None else False
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the keys of the ``verify`` contract."""
+        if self.comparison is None:
+            return {"exact": self.exact, **({"skipped": self.skipped} if self.failed is None else {"failed": self.failed})}
+        speed = self.comparison.samples / self.seconds if self.seconds > 0 else None
+        return self.comparison.as_json() | {"seconds": self.seconds, "samples_per_second": speed}
+
+
+def check_backend(
+    backend: Backend,
+    graph: QuantizedGraph,
+    inputs: Mapping[str, InputCodes],
+    reference: Trace,
+    *,
+    how: Execution,
+    exported: Path | None = None,
+    progress: Progress | None = None,
+) -> BackendCheck:
+    """Run one backend and compare every array with the reference; what is missing or breaks is reported, not raised."""
+    start = time.perf_counter()
+    try:
+        trace = execute(backend, graph, inputs, how=how, exported=exported, progress=progress)
+    except (MissingDependencyError, UnsupportedError) as error:
+        return BackendCheck(comparison=None, seconds=time.perf_counter() - start, skipped=str(error))
+    except BackendError as error:
+        return BackendCheck(comparison=None, seconds=time.perf_counter() - start, failed=str(error))
+    seconds = time.perf_counter() - start
+    return BackendCheck(comparison=compare_traces(reference, trace), seconds=seconds)

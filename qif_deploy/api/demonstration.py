@@ -1,0 +1,117 @@
+"""The whole way on real data: train, fold, quantise, check, run every backend, export, count energy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from qif_deploy.analysis.check_network import check_network
+from qif_deploy.api.backends import Backend, BackendCheck, Execution, check_backend
+from qif_deploy.api.loading import dataset_inputs, load_float_model, load_network
+from qif_deploy.api.results import DemoOutcome
+from qif_deploy.api.verbs import fidelity_of, make_folder, quantize_model, train, write_json
+from qif_deploy.pricing.estimate import estimate_energy
+from qif_deploy.pricing.price_list import load_price_list
+from qif_deploy.simulate.op_counts import count_operations
+from qif_deploy.simulate.reference import run_reference
+
+StageProgress = Callable[[str, float], None]
+
+STAGES = ("train", "quantize", "check", "reference", "batched", "onnx", "lava", "energy")
+"""Stages in order, as ``progress`` names them."""
+
+
+def demo(
+    *,
+    out: Path = Path("runs/demo"),
+    recipe: str = "digits",
+    target: str = "loihi2",
+    seed: int | None = None,
+    progress: StageProgress | None = None,
+) -> DemoOutcome:
+    """Run every stage on scikit-learn's digits and write all results into the folder ``out``.
+
+    Every file is read back from disk before the next stage uses it, so that what is compared is what was written.
+
+    Args:
+        out: folder for the results.
+        recipe: training recipe.
+        target: number format to quantise to.
+        seed: instead of the recipe's.
+        progress: called with a stage of STAGES and the share of it that is done.
+    """
+    from qif_export.nir.write import write_nir
+    from qif_export.onnx.write import write_onnx
+    from qif_hardware.target import load_target
+
+    def report(stage: str, share: float) -> None:
+        if progress is not None:
+            progress(stage, share)
+
+    start = time.perf_counter()
+    profile, price_list = load_target(target), load_price_list("loihi1")
+    folder = make_folder(out)
+    trained = train(recipe, out=folder, seed=seed, progress=partial(report, "train"))
+    report("train", 1.0)
+
+    source = load_float_model(trained.model)
+    network, quantized = quantize_model(source, profile)
+    paths = {name: folder / file for name, file in FILES.items()}
+    write_nir(network, paths["network"])
+    graph = load_network(paths["network"])
+    report("quantize", 1.0)
+    findings = check_network(graph, target_format=profile.number_format)
+    write_json(paths["check"], findings.as_json() | {"quantize": {n: r.as_json() for n, r in quantized.populations.items()}})
+    report("check", 1.0)
+
+    real = dataset_inputs(graph, None, samples=None)
+    trace = run_reference(graph, real.codes)
+    trace.save(paths["vectors"])
+    fidelity = fidelity_of(source, graph, real)
+    write_json(paths["fidelity"], fidelity.as_json())
+    report("reference", 1.0)
+
+    checks: dict[str, BackendCheck] = {}
+    for backend in (Backend.BATCHED, Backend.ONNX, Backend.LAVA):
+        if backend is Backend.ONNX:
+            write_onnx(graph, paths["onnx"])
+        stage = backend.value
+        checks[stage] = check_backend(
+            backend,
+            graph,
+            real.codes,
+            trace,
+            how=Execution(),
+            exported=paths["onnx"],
+            progress=partial(report, stage),
+        )
+        report(stage, 1.0)
+    write_json(paths["verify"], {"input": real.source, "backends": {name: check.as_json() for name, check in checks.items()}})
+
+    estimate = estimate_energy(count_operations(graph, trace), price_list)
+    write_json(paths["energy"], estimate.as_json())
+    report("energy", 1.0)
+    outcome = DemoOutcome(
+        fidelity=fidelity,
+        backends=checks,
+        check=findings,
+        energy=estimate,
+        artefacts={"model": trained.model, "metrics": trained.metrics_file, **paths},
+        seconds=time.perf_counter() - start,
+    )
+    write_json(folder / "demo.json", outcome.as_json())
+    return outcome
+
+
+FILES = {
+    "network": "net.nir",
+    "check": "check.json",
+    "vectors": "vectors.npz",
+    "fidelity": "fidelity.json",
+    "onnx": "net.onnx",
+    "verify": "verify.json",
+    "energy": "energy.json",
+}
+"""Artefact name to file name in the run folder."""

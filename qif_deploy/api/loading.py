@@ -1,0 +1,110 @@
+"""Files of every kind into objects, with one clear line for a wrong one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qif_deploy.datasets.dataset import Dataset, load_dataset
+from qif_deploy.errors import InputError
+from qif_deploy.ir.graph import Graph, QuantizedGraph
+from qif_deploy.passes.fold_batchnorm import FoldReport, fold_batchnorm
+from qif_deploy.shapes import InputCodes
+from qif_deploy.simulate.inputs import encode as encode_floats
+from qif_deploy.simulate.inputs import prepare_inputs
+from qif_deploy.simulate.trace import load_arrays
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloatModel:
+    """A float graph with BatchNorm folded, the steps it was trained for, and the data set it was trained on."""
+
+    graph: Graph
+    fold: FoldReport
+    steps: int
+    dataset: str | None
+
+
+def load_float_model(path: Path) -> FloatModel:
+    """Read a checkpoint and fold its BatchNorm.
+
+    Raises:
+        InputError: missing, damaged, or not a checkpoint.
+    """
+    path = existing_file(path)
+    if path.suffix != ".safetensors":
+        raise InputError(f"model {str(path)!r} is not a checkpoint (.safetensors); make one with `qif-deploy train`")
+    from qif_deploy.training.checkpoint import load_checkpoint
+    from qif_deploy.training.to_graph import to_graph
+
+    checkpoint = load_checkpoint(path)
+    graph, fold = fold_batchnorm(to_graph(checkpoint.network))
+    return FloatModel(graph=graph, fold=fold, steps=checkpoint.recipe.steps, dataset=checkpoint.recipe.dataset)
+
+
+def load_network(path: Path) -> QuantizedGraph:
+    """Read an integer network from ``net.nir``.
+
+    Raises:
+        InputError: missing, damaged, or not an integer network.
+    """
+    path = existing_file(path)
+    if path.suffix != ".nir":
+        raise InputError(f"network {str(path)!r} is not a .nir file; make one with `qif-deploy quantize`")
+    from qif_export.nir.read import read_nir
+
+    return read_nir(path)
+
+
+def existing_file(path: Path) -> Path:
+    """Return ``path`` when it is a file.
+
+    Raises:
+        InputError: missing, or a folder.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"file {str(path)!r} is a folder; give the file inside it")
+    if not path.exists():
+        raise InputError(f"file {str(path)!r} does not exist; check the path")
+    return path
+
+
+def read_inputs(graph: QuantizedGraph, path: Path, *, steps: int | None, encode: bool) -> dict[str, InputCodes]:
+    """Read ``.npy`` or ``.npz`` codes (floats with ``encode``) and prepare them for ``graph``."""
+    arrays: Mapping[str, NDArray[np.generic]] = load_arrays(existing_file(path))
+    return prepare_inputs(graph, encode_floats(graph, arrays) if encode else arrays, steps=steps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RealInputs:
+    """Codes of real samples, their labels where known, and where they come from."""
+
+    codes: dict[str, InputCodes]
+    labels: NDArray[np.int64] | None
+    source: str
+
+
+def dataset_inputs(graph: QuantizedGraph, name: str | None, *, samples: int | None) -> RealInputs:
+    """Return test samples of a data set, held for the steps that the network covers.
+
+    Args:
+        graph: the network; its provenance names the data set when ``name`` is None.
+        name: data set.
+        samples: how many of the test part, from its start; None for all.
+
+    Raises:
+        InputError: no data set is known, or its samples do not fit the network.
+    """
+    name = graph.provenance.get("dataset") if name is None else name
+    if name is None:
+        raise InputError("the network names no data set; give real input with --input X.npy or --data NAME")
+    dataset: Dataset = load_dataset(name)
+    if len(graph.inputs) != 1:
+        raise InputError(f"data set {name!r} feeds one input, the network has {list(graph.inputs)}; give --input X.npz")
+    codes = prepare_inputs(graph, {graph.inputs[0]: dataset.x_test[:samples]}, steps=graph.steps)
+    return RealInputs(codes=codes, labels=dataset.y_test[:samples], source=f"{name}, test part")

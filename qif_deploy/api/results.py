@@ -1,0 +1,147 @@
+"""What the verbs return; each can say itself as JSON in the keys of the interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qif_deploy.analysis.check_network import CheckReport
+from qif_deploy.api.backends import BackendCheck
+from qif_deploy.fidelity import Fidelity
+from qif_deploy.ir.graph import QuantizedGraph
+from qif_deploy.passes.quantize import QuantizeReport
+from qif_deploy.pricing.estimate import EnergyEstimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOutcome:
+    """Files and figures of a training run."""
+
+    model: Path
+    metrics_file: Path
+    metrics: Mapping[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {"artefacts": {"model": str(self.model), "metrics": str(self.metrics_file)}, "metrics": dict(self.metrics)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantizeOutcome:
+    """The artefact and what quantising decided."""
+
+    path: Path
+    network: QuantizedGraph
+    report: QuantizeReport
+    fold_residual: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "artefacts": {"network": str(self.path)},
+            "content_hash": self.network.content_hash,
+            "number_format": self.network.number_format.name,
+            "steps": self.network.steps,
+            "fold_residual": self.fold_residual,
+            "populations": {name: report.as_json() for name, report in self.report.populations.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """One run of one backend."""
+
+    backend: str
+    vectors: Path
+    samples: int
+    steps: int
+    spikes: Mapping[str, int]
+    classes: tuple[int, ...]
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values; ``classes`` is the winning class per sample."""
+        return {
+            "backend": self.backend,
+            "artefacts": {"vectors": str(self.vectors)},
+            "samples": self.samples,
+            "steps": self.steps,
+            "spikes": dict(self.spikes),
+            "classes": list(self.classes),
+            "seconds": self.seconds,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyOutcome:
+    """Every backend against the reference."""
+
+    backends: Mapping[str, BackendCheck]
+    source: str
+
+    @property
+    def holds(self) -> bool:
+        """Whether every backend that ran was exact, with full evidence, and at least one ran."""
+        ran = [check for check in self.backends.values() if check.skipped is None]
+        return bool(ran) and all(check.exact is True for check in ran)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the keys of the ``verify`` contract."""
+        return {"holds": self.holds, "input": self.source, "backends": {name: check.as_json() for name, check in self.backends.items()}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportOutcome:
+    """A written interchange file, verified."""
+
+    report: Mapping[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return dict(self.report)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetsOutcome:
+    """Every packaged target and price list."""
+
+    targets: tuple[Mapping[str, Any], ...]
+    energy: tuple[Mapping[str, Any], ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {"targets": [dict(t) for t in self.targets], "energy": [dict(e) for e in self.energy]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOutcome:
+    """The whole way on real data."""
+
+    fidelity: Fidelity
+    backends: Mapping[str, BackendCheck]
+    check: CheckReport
+    energy: EnergyEstimate
+    artefacts: Mapping[str, Path]
+    seconds: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether batched, ONNX and Lava were all exact and no range fails."""
+        return all(self.backends[name].exact is True for name in self.backends) and self.check.verdict != "fail"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the keys of the ``demo`` contract."""
+        energy = self.energy.as_json()
+        return {
+            "accuracy": {"float": self.fidelity.accuracy_float, "integer": self.fidelity.accuracy_integer},
+            "spike_agreement": self.fidelity.spike_agreement,
+            "flips_per_spike": self.fidelity.flips_per_spike,
+            "samples": self.fidelity.samples,
+            "backends": {name: check.as_json() for name, check in self.backends.items()},
+            "check": self.check.verdict,
+            "energy": {key: energy[key] for key in ("estimator", "unit", "total", "at_least", "unpriced") if key in energy},
+            "artefacts": {name: str(path) for name, path in self.artefacts.items()},
+            "seconds": self.seconds,
+        }

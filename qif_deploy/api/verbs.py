@@ -1,0 +1,294 @@
+"""One function per verb. The command line only parses, calls these and prints what they return."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qif_deploy.analysis.check_network import CheckReport, Finding, Severity, check_network
+from qif_deploy.api.backends import Backend, Execution, check_backend, execute
+from qif_deploy.api.loading import FloatModel, RealInputs, dataset_inputs, existing_file, load_float_model, load_network, read_inputs
+from qif_deploy.api.results import ExportOutcome, QuantizeOutcome, RunOutcome, TargetsOutcome, TrainOutcome, VerifyOutcome
+from qif_deploy.atomic import write_text
+from qif_deploy.errors import InputError, QifError
+from qif_deploy.fidelity import Fidelity, compare_fidelity
+from qif_deploy.ir.graph import QuantizedGraph
+from qif_deploy.passes.quantize import QuantizeReport, quantize_graph
+from qif_deploy.pricing.estimate import EnergyEstimate, estimate_energy
+from qif_deploy.pricing.price_list import load_price_list
+from qif_deploy.simulate.float_sim import run_float
+from qif_deploy.simulate.op_counts import count_operations
+from qif_deploy.simulate.reference import run_reference
+from qif_deploy.version import __version__
+
+if TYPE_CHECKING:
+    from qif_hardware.target import Target
+
+Progress = Callable[[float], None]
+COMPARED = (Backend.BATCHED, Backend.ONNX, Backend.NIR, Backend.LAVA)
+
+
+def train(recipe: str, *, out: Path, seed: int | None = None, progress: Progress | None = None) -> TrainOutcome:
+    """Train a network; write ``model.safetensors`` and ``metrics.json`` into the folder ``out``."""
+    from qif_deploy.datasets.dataset import load_dataset
+    from qif_deploy.training.checkpoint import save_checkpoint
+    from qif_deploy.training.recipe import load_recipe
+    from qif_deploy.training.trainer import fit
+
+    loaded = load_recipe(recipe)
+    dataset = load_dataset(loaded.dataset)
+    folder = make_folder(out)
+    network, metrics = fit(loaded, dataset, seed=seed, progress=progress)
+    model, metrics_file = folder / "model.safetensors", folder / "metrics.json"
+    save_checkpoint(model, network, loaded, metrics)
+    write_json(metrics_file, metrics.as_json())
+    return TrainOutcome(model=model, metrics_file=metrics_file, metrics=metrics.as_json())
+
+
+def quantize(model: Path, *, target: str, out: Path | None = None, steps: int | None = None) -> QuantizeOutcome:
+    """Turn a checkpoint into the integer artefact ``net.nir``, beside the model unless ``out`` names a file."""
+    from qif_export.nir.write import write_nir
+    from qif_hardware.target import load_target
+
+    profile = load_target(target)
+    source = load_float_model(model)
+    network, report = quantize_model(source, profile, steps=steps)
+    path = Path(model).parent / "net.nir" if out is None else Path(out)
+    if path.suffix != ".nir":
+        raise InputError(f"output {str(path)!r} does not end in .nir; the artefact is a NIR file")
+    write_nir(network, path)
+    return QuantizeOutcome(path=path, network=network, report=report, fold_residual=max(source.fold.residual.values(), default=0.0))
+
+
+def quantize_model(source: FloatModel, target: Target, *, steps: int | None = None) -> tuple[QuantizedGraph, QuantizeReport]:
+    """Quantise a loaded model for a target; the data set and what bound each channel travel as provenance."""
+    provenance = {"tool": f"qif-deploy {__version__}", "target": target.name}
+    if source.dataset is not None:
+        provenance["dataset"] = source.dataset
+    steps = source.steps if steps is None else steps
+    network, report = quantize_graph(source.graph, target.number_format, steps=steps, provenance=provenance)
+    bounds = {name: entry.as_json()["bound_by"] for name, entry in report.populations.items()}
+    with_bounds = QuantizedGraph(
+        nodes=network.nodes,
+        edges=network.edges,
+        number_format=network.number_format,
+        steps=network.steps,
+        provenance=provenance | {"bound_by": json.dumps(bounds, sort_keys=True)},
+    )
+    return with_bounds, report
+
+
+def check(path: Path, *, target: str | None = None) -> CheckReport:
+    """List everything that can be said of a file without running it; a checkpoint is quantised for the target first.
+
+    Raises:
+        InputError: the file cannot be read, or the target is unknown.
+    """
+    from qif_hardware.target import load_target
+
+    path = existing_file(path)
+    profile = None if target is None else load_target(target)
+    match path.suffix:
+        case ".nir":
+            return check_network(load_network(path), target_format=None if profile is None else profile.number_format)
+        case ".safetensors":
+            source, profile = load_float_model(path), load_target("loihi2") if profile is None else profile
+            try:
+                network, _ = quantize_model(source, profile)
+            except QifError as error:
+                finding = Finding(
+                    rule="quantize", severity=Severity.ERROR, object=path.name, value=str(error), limit=profile.name,
+                    remedy="use a wider target, fewer steps, or train with smaller weights or a lower clamp",
+                )  # fmt: skip
+                return CheckReport(findings=(finding,), ranges={}, resolution={})
+            return check_network(network, target_format=profile.number_format)
+        case ".onnx":
+            return _check_onnx(path)
+        case _:
+            raise InputError(f"file {str(path)!r} is none of .nir, .safetensors, .onnx; give a network or a checkpoint")
+
+
+def _check_onnx(path: Path) -> CheckReport:
+    """An exported file carries its own proof; reading it checks the layout and the metadata."""
+    from qif_export.onnx.run import read_onnx_interface
+
+    facts = read_onnx_interface(path)
+    finding = Finding(
+        rule="onnx_profile", severity=Severity.INFO, object=path.name, value="exact", limit=None,
+        remedy=f"inputs {sorted(facts.inputs)}; compare it with its network by `qif-deploy verify`",
+    )  # fmt: skip
+    return CheckReport(findings=(finding,), ranges={}, resolution={})
+
+
+def run(
+    network: Path,
+    *,
+    backend: str,
+    input: Path,  # noqa: A002  # the flag's name
+    out: Path | None = None,
+    steps: int | None = None,
+    encode: bool = False,
+    how: Execution | None = None,
+    progress: Progress | None = None,
+) -> RunOutcome:
+    """Execute an integer network (or, for onnx, its exported file) and write ``vectors.npz``."""
+    how = Execution() if how is None else how
+    chosen = parse_backend(backend)
+    path = existing_file(network)
+    start = time.perf_counter()
+    if path.suffix == ".onnx":
+        if chosen is not Backend.ONNX:
+            raise InputError(f"file {str(path)!r} is an exported ONNX file, backend {backend!r} needs the .nir; use --backend onnx")
+        from qif_deploy.simulate.trace import load_arrays
+        from qif_export.onnx.run import run_onnx
+
+        if encode:
+            raise InputError("--encode needs the .nir, which knows the value of an input code; give the .nir or integer codes")
+        trace = run_onnx(path, load_arrays(existing_file(input)), steps=steps)
+    else:
+        graph = load_network(path)
+        trace = execute(chosen, graph, read_inputs(graph, input, steps=steps, encode=encode), how=how, progress=progress)
+    seconds = time.perf_counter() - start
+    vectors = path.parent / "vectors.npz" if out is None else Path(out)
+    trace.save(vectors)
+    classes = tuple(int(c) for c in trace.readout.argmax(axis=1))
+    return RunOutcome(
+        backend=chosen.value,
+        vectors=vectors,
+        samples=trace.samples,
+        steps=trace.steps,
+        spikes=trace.spikes(),
+        classes=classes,
+        seconds=seconds,
+    )
+
+
+def diff(model: Path, network: Path, *, data: str | None = None, samples: int | None = None, out: Path | None = None) -> Fidelity:
+    """Compare float and integer network on a data set (or a ``.npy`` of codes); write ``fidelity.json``."""
+    source, graph = load_float_model(model), load_network(network)
+    real = real_inputs(graph, data=data, input_file=None, samples=samples)
+    found = fidelity_of(source, graph, real)
+    write_json(Path(network).parent / "fidelity.json" if out is None else Path(out), found.as_json())
+    return found
+
+
+def fidelity_of(source: FloatModel, graph: QuantizedGraph, real: RealInputs) -> Fidelity:
+    """Run float64, float32 and the reference on the same inputs and compare."""
+    if source.graph.populations != graph.populations:
+        raise InputError(
+            f"the model has populations {list(source.graph.populations)}, the network {list(graph.populations)}; they are not of one origin"
+        )
+    exact, single = run_float(source.graph, real.codes), run_float(source.graph, real.codes, dtype=np.float32)
+    return compare_fidelity(source.graph, graph, exact, run_reference(graph, real.codes), labels=real.labels, single=single)
+
+
+def verify(
+    network: Path,
+    *,
+    data: str | None = None,
+    input: Path | None = None,  # noqa: A002  # the flag's name
+    samples: int | None = 64,
+    backends: tuple[str, ...] | None = None,
+    out: Path | None = None,
+    how: Execution | None = None,
+    progress: Progress | None = None,
+) -> VerifyOutcome:
+    """Run every backend on real input and compare all arrays with the reference; write ``verify.json``."""
+    how = Execution() if how is None else how
+    chosen = COMPARED if backends is None else tuple(parse_backend(name) for name in backends)
+    graph = load_network(network)
+    real = real_inputs(graph, data=data, input_file=input, samples=samples)
+    reference = run_reference(graph, real.codes)
+    checks = {}
+    for done, backend in enumerate(chosen):
+        if progress is not None:
+            progress(done / len(chosen))
+        checks[backend.value] = check_backend(backend, graph, real.codes, reference, how=how)
+    outcome = VerifyOutcome(backends=checks, source=real.source)
+    write_json(Path(network).parent / "verify.json" if out is None else Path(out), outcome.as_json())
+    return outcome
+
+
+def export(network: Path, *, to: str, out: Path | None = None) -> ExportOutcome:
+    """Write an interchange file, verified before it is reported."""
+    graph = load_network(network)
+    path = Path(network).with_suffix(f".{to}") if out is None else Path(out)
+    match to:
+        case "onnx":
+            from qif_export.onnx.write import write_onnx
+
+            return ExportOutcome(report=write_onnx(graph, path).as_json())
+        case "nir":
+            from qif_export.nir.write import write_nir
+
+            if out is None:
+                raise InputError("export to nir writes the artefact anew; name the new file with --out")
+            return ExportOutcome(report=write_nir(graph, path).as_json())
+        case _:
+            raise InputError(f"format {to!r} is unknown; use one of nir, onnx")
+
+
+def energy(
+    network: Path,
+    *,
+    input: Path | None = None,  # noqa: A002  # the flag's name
+    data: str | None = None,
+    samples: int | None = None,
+    prices: str = "loihi1",
+    out: Path | None = None,
+) -> EnergyEstimate:
+    """Count the operations of a run on real input and price them; write ``energy.json``."""
+    graph = load_network(network)
+    price_list = load_price_list(prices)
+    real = real_inputs(graph, data=data, input_file=input, samples=samples)
+    estimate = estimate_energy(count_operations(graph, run_reference(graph, real.codes)), price_list)
+    write_json(Path(network).parent / "energy.json" if out is None else Path(out), estimate.as_json())
+    return estimate
+
+
+def targets() -> TargetsOutcome:
+    """Return every packaged target and price list with its sources."""
+    from qif_deploy.pricing.price_list import PRICES
+    from qif_hardware.target import list_targets
+
+    lists = [load_price_list(path.stem) for path in sorted(PRICES.glob("*.toml"))]
+    return TargetsOutcome(targets=tuple(target.as_json() for target in list_targets()), energy=tuple(y.as_json() for y in lists))
+
+
+def real_inputs(graph: QuantizedGraph, *, data: str | None, input_file: Path | None, samples: int | None) -> RealInputs:
+    """Inputs from a file of codes or a data set; ``data`` may be the name of one or the path of a ``.npy``/``.npz``."""
+    if samples is not None and samples < 1:
+        raise InputError(f"samples {samples} is below 1; ask for at least one")
+    if input_file is None and data is not None and Path(data).suffix in (".npy", ".npz"):
+        input_file = Path(data)
+    if input_file is None:
+        return dataset_inputs(graph, data, samples=samples)
+    codes = read_inputs(graph, input_file, steps=None, encode=False)
+    return RealInputs(codes={name: x[:, :samples] for name, x in codes.items()}, labels=None, source=str(input_file))
+
+
+def parse_backend(name: str) -> Backend:
+    """Return the backend called ``name``."""
+    known = [backend.value for backend in Backend]
+    if name not in known:
+        raise InputError(f"backend {name!r} is unknown; use one of {', '.join(known)}")
+    return Backend(name)
+
+
+def make_folder(path: Path) -> Path:
+    """Make a folder for results."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make folder {str(path)!r}: {error.strerror}; choose another --out") from None
+    return Path(path)
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write JSON atomically; not a number is not JSON, so it raises instead of writing one."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")

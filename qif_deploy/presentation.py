@@ -1,0 +1,188 @@
+"""Tables for people. Everything shown was computed elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from qif_deploy.analysis.check_network import CheckReport
+    from qif_deploy.api.backends import BackendCheck
+    from qif_deploy.api.results import DemoOutcome, ExportOutcome, QuantizeOutcome, RunOutcome, TargetsOutcome, TrainOutcome, VerifyOutcome
+    from qif_deploy.fidelity import Fidelity
+    from qif_deploy.pricing.estimate import EnergyEstimate
+
+
+def demo_table(outcome: DemoOutcome) -> RenderableType:
+    """One table of the whole way."""
+    f = outcome.fidelity
+    table = _table("demo", ("", ""), f"QIF network on {f.samples} test images, {outcome.seconds:.0f} s")
+    table.add_row("accuracy, float", _percent(f.accuracy_float))
+    table.add_row("accuracy, integer", _percent(f.accuracy_integer))
+    table.add_row("spike agreement", _percent(f.spike_agreement))
+    table.add_row("flips per float spike", _percent(f.flips_per_spike))
+    table.add_row("range proof and rules", outcome.check.verdict)
+    for name, check in outcome.backends.items():
+        table.add_row(f"{name} against reference", _verdict(check))
+    table.add_row(f"energy, {outcome.energy.price_list.name}", _energy(outcome.energy))
+    for name, path in outcome.artefacts.items():
+        table.add_row(f"file: {name}", str(path))
+    return table
+
+
+def train_table(outcome: TrainOutcome) -> RenderableType:
+    """Accuracy and firing rates."""
+    table = _table("train", ("", ""), "trained")
+    table.add_row("accuracy, train part", _percent(outcome.metrics["accuracy_train"]))
+    table.add_row("accuracy, test part", _percent(outcome.metrics["accuracy_test"]))
+    for name, rate in outcome.metrics["rates"].items():
+        table.add_row(f"firing rate, {name}", _percent(rate))
+    table.add_row("seconds", f"{outcome.metrics['seconds']:.1f}")
+    table.add_row("file: model", str(outcome.model))
+    table.add_row("file: metrics", str(outcome.metrics_file))
+    return table
+
+
+def quantize_table(outcome: QuantizeOutcome) -> RenderableType:
+    """What was chosen per population, and what bound it."""
+    table = _table(
+        "quantize", ("population", "s1", "level", "branch shifts", "median Delta", "noise / theta", "channels bound by"), str(outcome.path)
+    )
+    for name, report in outcome.report.populations.items():
+        row = report.as_json()
+        bound = ", ".join(f"{limit}: {n}" for limit, n in row["bound_by"].items())
+        shifts = ", ".join(f"{branch}: {k}" for branch, k in row["branch_shifts"].items())
+        table.add_row(name, str(row["s1"]), str(row["level"]), shifts, f"{row['delta_median']:.3g}", f"{row['noise']:.2g}", bound)
+    return table
+
+
+def check_table(report: CheckReport, *, verbose: bool) -> RenderableType:
+    """The findings; with ``verbose`` also every range."""
+    findings = _table("check", ("severity", "rule", "object", "value", "limit", "remedy"), f"verdict: {report.verdict}")
+    for finding in report.findings:
+        row = finding.as_json()
+        cells = (row["severity"], row["rule"], row["object"], row["value"], row["limit"], row["remedy"])
+        findings.add_row(*("" if cell is None else str(cell) for cell in cells))
+    if not report.findings:
+        findings.add_row("ok", "", "", "", "", "no finding")
+    if not verbose:
+        return findings
+    ranges = _table("ranges", ("node", "quantity", "lowest", "highest", "bits", "verdict"), "proven ranges")
+    for name, rows in report.ranges.items():
+        for quantity, (low, high, bits, verdict) in rows.items():
+            ranges.add_row(name, quantity, str(low), str(high), str(bits), verdict)
+    return Group(findings, ranges)
+
+
+def run_table(outcome: RunOutcome) -> RenderableType:
+    """Spikes per population and the file."""
+    table = _table("run", ("", ""), f"{outcome.backend}: {outcome.samples} samples, {outcome.steps} steps, {outcome.seconds:.2f} s")
+    for name, spikes in outcome.spikes.items():
+        table.add_row(f"spikes, {name}", str(spikes))
+    table.add_row("classes", " ".join(map(str, outcome.classes[:24])) + (" ..." if len(outcome.classes) > 24 else ""))
+    table.add_row("file: vectors", str(outcome.vectors))
+    return table
+
+
+def diff_table(outcome: Fidelity) -> RenderableType:
+    """Agreement per layer."""
+    title = f"float {_percent(outcome.accuracy_float)}, integer {_percent(outcome.accuracy_integer)}, {outcome.samples} samples"
+    columns = ("population", "spike agreement", "flips / spike", "rate float", "rate integer", "membrane error / theta")
+    table = _table("diff", columns, title)
+    for y in outcome.layers:
+        cells = (_percent(y.spike_agreement), _percent(y.flips_per_spike), _percent(y.rate_float), _percent(y.rate_integer))
+        table.add_row(y.name, *cells, f"{y.membrane_rmse:.2g}")
+    table.add_row("all", _percent(outcome.spike_agreement), _percent(outcome.flips_per_spike), "", "", "")
+    table.add_row("float32 / float64", "", _percent(outcome.noise_floor), "", "", "")
+    return table
+
+
+def verify_table(outcome: VerifyOutcome) -> RenderableType:
+    """Exact or not, per backend."""
+    table = _table("verify", ("backend", "against the reference", "seconds"), f"on {outcome.source}")
+    for name, check in outcome.backends.items():
+        table.add_row(name, _verdict(check), f"{check.seconds:.2f}")
+    return table
+
+
+def export_table(outcome: ExportOutcome) -> RenderableType:
+    """What was written and how each field is carried."""
+    table = _table("export", ("field", "carried", "how"), str(outcome.report["path"]))
+    for row in outcome.report["fields"]:
+        table.add_row(row["field"], row["carried"], row["reason"])
+    return table
+
+
+def energy_table(outcome: EnergyEstimate) -> RenderableType:
+    """Energy per layer and what is missing."""
+    table = _table(
+        "energy",
+        ("layer", "SynOps", "MACs", "updates", "spikes", "low", "typical", "high"),
+        f"per inference, {outcome.price_list.description}",
+    )
+    for y in outcome.layers:
+        sums = {level: sum(term[level] for term in y.energy_j.values()) for level in ("low", "typical", "high")}
+        counts = (y.counts["synop_dense"] + y.counts["synop_conv"], y.counts["mac"], y.counts["neuron_update"], y.counts["spike"])
+        table.add_row(y.name, *(f"{n:,.0f}" for n in counts), *(_joules(sums[level]) for level in ("low", "typical", "high")))
+    bounds = [_joules(outcome.at_least[level]) for level in ("low", "typical", "high")]
+    table.add_row("total" if outcome.total is not None else "at least", "", "", "", "", *bounds)
+    for term, reason in outcome.unpriced.items():
+        table.add_row(f"not priced: {term}", reason)
+    return table
+
+
+def targets_table(outcome: TargetsOutcome, *, verbose: bool) -> RenderableType:
+    """Profiles; with ``verbose`` every number with its source."""
+    found = outcome.as_json()
+    table = _table("targets", ("profile", "kind", "numbers", "description"), "profiles")
+    for target in found["targets"]:
+        widths = " ".join(f"{n['name'].removesuffix('_bits')}:{n['value']}" for n in target["numbers"])
+        table.add_row(target["name"], "number format", f"{widths} {target['rounding']}", target["description"])
+    for prices in found["energy"]:
+        table.add_row(prices["name"], "energy", f"{len(prices['constants'])} constants", prices["description"])
+    if not verbose:
+        return table
+    sources = _table("sources", ("profile", "number", "value", "grade", "source"), "sources")
+    for profile in (*found["targets"], *found["energy"]):
+        for n in profile.get("numbers", profile.get("constants", ())):
+            sources.add_row(profile["name"], n["name"], f"{n['value']} {n['unit']}", n["grade"], n["source"])
+    return Group(table, sources)
+
+
+def _table(_verb: str, columns: tuple[str, ...], title: str) -> Table:
+    table = Table(title=title, title_justify="left", show_header=any(columns))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _percent(share: float | None) -> str:
+    return "unknown" if share is None else f"{100 * share:.2f} %"
+
+
+def _verdict(check: BackendCheck) -> str:
+    if check.comparison is None:
+        return f"failed: {check.failed}" if check.failed else f"not run: {check.skipped}"
+    c = check.comparison
+    if c.exact:
+        return f"exact: {c.arrays} arrays, {c.samples} samples, {c.spikes:,} spikes"
+    if c.first_mismatch is None:
+        return str(c.reason)
+    m = c.first_mismatch
+    return f"DIFFERS in {m.array} at {m.index}: {m.found} instead of {m.expected} ({m.reason})"
+
+
+def _energy(estimate: EnergyEstimate) -> str:
+    bounds: Mapping[str, Any] = estimate.at_least
+    prefix = "" if estimate.total is not None else "at least "
+    return f"{prefix}{_joules(bounds['typical'])} ({_joules(bounds['low'])} to {_joules(bounds['high'])}) per inference"
+
+
+def _joules(energy_j: float) -> str:
+    for unit, scale in (("J", 1.0), ("mJ", 1e-3), ("uJ", 1e-6), ("nJ", 1e-9)):
+        if energy_j >= scale:
+            return f"{energy_j / scale:.3g} {unit}"
+    return f"{energy_j / 1e-12:.3g} pJ"

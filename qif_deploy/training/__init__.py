@@ -1,0 +1,1 @@
+"""Training QIF networks with torch; ``to_graph`` is the only exit."""

@@ -1,0 +1,92 @@
+"""Tables in the documents against the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from qif_deploy.fixedpoint import RoundingMode, rshift
+from qif_deploy.neuron.constants import CODE_FIELDS
+from qif_deploy.neuron.params import QIFParams
+from qif_hardware.target import list_targets
+from tests.numerics.test_mutants import OTHER_MUTANTS, STEP_MUTANTS
+
+NUMERICS = (Path(__file__).resolve().parents[2] / "docs" / "numerics.md").read_text()
+
+
+def table(first_column: str) -> list[dict[str, str]]:
+    """Rows of the one table whose header starts with ``first_column``."""
+    lines = NUMERICS.splitlines()
+    (start,) = [n for n, line in enumerate(lines) if re.match(rf"\| {first_column} \|", line)]
+    header = [cell.strip() for cell in lines[start].strip("|").split("|")]
+    rows = []
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        rows.append(dict(zip(header, (cell.strip().replace("`", "") for cell in line.strip("|").split("|")), strict=True)))
+    return rows
+
+
+def test_the_table_of_formats_is_that_of_the_target_profiles() -> None:
+    found = {t.name: t.number_format for t in list_targets()}
+    rows = table("format")
+    assert {row["format"] for row in rows} == set(found)
+    for row in rows:
+        f = found[row["format"]]
+        assert [int(row[k]) for k in ("weight", "coef", "state", "product")] == [f.weight_bits, f.coef_bits, f.state_bits, f.product_bits]
+        assert row["rounding"] == f.rounding.value
+
+
+def test_the_table_of_rounding_modes() -> None:
+    rows = table("mode")
+    assert {row["mode"] for row in rows} == {mode.value for mode in RoundingMode}
+    for row in rows:
+        for column, value in row.items():
+            if ">>" in column:
+                z, n = (int(part) for part in column.split(">>"))
+                assert int(rshift(np.array([z]), n, rounding=RoundingMode(row["mode"]))[0]) == int(value), (row["mode"], column)
+
+
+def test_the_table_of_constructors() -> None:
+    a, u1, u2, decay, c0 = 0.3, -0.2, 0.7, 0.9, 0.05
+    built = {
+        "from_roots": QIFParams.from_roots(a=a, u1=u1, u2=u2),
+        "from_fixed_points": QIFParams.from_fixed_points(a=a, u_rest=u1, u_crit=u2),
+        "lif": QIFParams.lif(decay=decay, c0=c0),
+    }
+    rows = table("constructor")
+    assert {row["constructor"] for row in rows} == set(built)
+    values = {
+        "0": 0,
+        "a": a,
+        "decay": decay,
+        "c0": c0,
+        "-a(u1 + u2)": -a * (u1 + u2),
+        "1 - a(u1 + u2)": 1 - a * (u1 + u2),
+        "a u1 u2": a * u1 * u2,
+    }
+    for row in rows:
+        params = built[row["constructor"]]
+        for name in ("c2", "c1", "c0"):
+            np.testing.assert_allclose(
+                getattr(params, name), values[row[name]], rtol=1e-15
+            )  # products of the same factors in another order
+
+
+def test_the_table_of_constants_names_every_field() -> None:
+    named = {symbol.strip() for row in table("symbol") for symbol in row["symbol"].split(",")}
+    assert named == {*CODE_FIELDS, "s1"}
+
+
+def test_every_mutant_of_the_list_is_in_the_suite() -> None:
+    words = {
+        "rounding mode flipped": "rounding: toward zero becomes floor",
+        "shift off by one": "first shift off by one",
+        "> for >=": "> for >=",
+        "wrap for saturate": "wrap for saturate",
+        "reset before compare": "reset before compare",
+    }
+    listed = [row["mutant"] for row in table("mutant")]
+    assert [name for name in listed if words.get(name, name) not in STEP_MUTANTS and name not in OTHER_MUTANTS] == []
