@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -71,13 +72,16 @@ def run_epochs(
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep lightning's notes on hardware, tips and the end of training off stderr; errors still pass."""
+    """Keep lightning's notes on hardware, tips and the end of training off stderr; errors and our own warnings still pass."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            # lightning 2.6 builds torch's pytree leaves in a way that newer torch deprecates; nothing a user can do.
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+            yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)

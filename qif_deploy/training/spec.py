@@ -119,7 +119,7 @@ class NetworkSpec:
             known.add(layer.name)
         ends = [layer for layer in self.layers if isinstance(layer, ReadoutLayer)]
         if len(ends) != 1 or not isinstance(self.layers[-1], ReadoutLayer):
-            raise InputError(f"the network has {len(ends)} readouts; give exactly one, as the last layer")
+            raise InputError(f"the network has {len(ends)} readouts; give exactly one, and as the last layer")
         if self.steps < 1:
             raise InputError(f"steps {self.steps} is below 1; give the number of time steps")
 

@@ -16,7 +16,7 @@ from qif_deploy.neuron.params import QIFParams, ResetMode
 from qif_deploy.simulate.float_sim import run_float
 from qif_deploy.training.network import SpikingNetwork
 from qif_deploy.training.neuron_form import LIFForm
-from qif_deploy.training.spec import DenseLayer, FlattenLayer, NetworkSpec, PopulationLayer, ReadoutLayer
+from qif_deploy.training.spec import DenseLayer, FlattenLayer, NetworkSpec, PopulationLayer, ReadoutLayer, convolutional_spec
 from qif_deploy.training.to_graph import to_graph
 from tests.core.trained import IMAGE, chain_network, codes, residual_network
 
@@ -121,11 +121,27 @@ def test_two_populations_may_read_a_held_frame_without_synapse_only_through_weig
         ((ReadoutLayer(name="readout", sources=()),), "sources"),
         ((FlattenLayer(name="image", source="image"),), "'image' is given twice"),
         ((FlattenLayer(name="flat", source="image"),), "0 readouts"),
+        (
+            (FlattenLayer(name="flat", source="image"), ReadoutLayer(name="a", sources=("flat",)), FlattenLayer(name="b", source="a")),
+            "1 readouts",
+        ),
     ],
 )
 def test_specs_that_make_no_network_are_refused(layers: tuple, message: str) -> None:
     with pytest.raises(InputError, match=message):
         NetworkSpec(input=IMAGE, layers=layers, steps=4)
+
+
+def test_a_chain_needs_a_step_and_an_image_that_its_pools_fit() -> None:
+    with pytest.raises(InputError, match="steps 0 is below 1"):
+        convolutional_spec(IMAGE, channels=(2,), hidden=0, steps=0)
+    with pytest.raises(InputError, match=r"image \(1, 8, 8\) is too small for 4 pools; give fewer channels"):
+        convolutional_spec(IMAGE, channels=(2, 2, 2, 2), hidden=0, steps=4)
+
+
+def test_without_hidden_population_the_linear_layer_is_the_readouts() -> None:
+    spec = convolutional_spec(IMAGE, channels=(2,), hidden=0, steps=4)
+    assert [layer.name for layer in spec.layers] == ["conv1", "bn1", "qif1", "pool1", "flatten", "fc1", "readout"]
 
 
 def test_sum_pools_count() -> None:
