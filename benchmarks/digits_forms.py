@@ -1,7 +1,7 @@
 """Accuracy of the digits recipes in both quadratic forms and as LIF twin, in floats and in the integers of `loihi2`.
 
     python benchmarks/digits_forms.py            the recipes as shipped: split 0, seeds 0 to 4
-    python benchmarks/digits_forms.py --choice   settings around the default, on splits 1 to 3: the test part of split 0 chooses nothing
+    python benchmarks/digits_forms.py --choice   settings around the default, on splits 1 to 3 of the same samples
 
 Both print Markdown. Seconds are those of the training alone.
 """
@@ -24,6 +24,7 @@ from qif_deploy.passes.quantize import quantize_graph
 from qif_deploy.simulate.float_sim import run_float
 from qif_deploy.simulate.reference import run_reference
 from qif_deploy.training.network import SpikingNetwork
+from qif_deploy.training.neuron_form import LIFForm, RootsForm
 from qif_deploy.training.recipe import Recipe, load_recipe
 from qif_deploy.training.to_graph import to_graph
 from qif_deploy.training.trainer import TrainingMetrics, fit
@@ -46,6 +47,8 @@ CHOICES: tuple[dict[str, Any], ...] = (
     {"weight_decay": 0.3},
     {"learning_rate": 0.003},
     {"shift_pixels": 1},
+    {"neuron": RootsForm(a=0.25, u1=0.0, u2=0.5, theta=1.0)},
+    {"neuron": LIFForm(decay=0.5, theta=1.0)},
 )
 HEADER = (
     "| {first} | float accuracy % | integer accuracy % | spike agreement | flips per spike "

@@ -1,0 +1,44 @@
+"""Shared by all tests: deterministic hypothesis runs, and skips that say which package is missing."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from qif_deploy.errors import MissingDependencyError
+
+settings.register_profile("ci", deadline=None, derandomize=True, database=None)
+settings.register_profile("long", deadline=None, max_examples=2000)
+settings.load_profile("ci")
+
+OPTIONAL = ("torch", "lightning", "safetensors", "nir", "h5py", "onnx", "onnxruntime", "lava", "sklearn", "importlinter")
+
+
+class _Module(pytest.Module):
+    """A test module that is skipped, with the reason, when it needs an extra that is not installed."""
+
+    def _getobj(self) -> Any:
+        try:
+            return super()._getobj()
+        except self.CollectError as error:
+            cause = error.__cause__
+            if isinstance(cause, MissingDependencyError):
+                pytest.skip(str(cause), allow_module_level=True)
+            if isinstance(cause, ModuleNotFoundError) and str(cause.name).split(".")[0] in OPTIONAL:
+                pytest.skip(f"{cause.name} is not installed (extra 'all')", allow_module_level=True)
+            raise
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_pyfunc_call(pyfuncitem: Any) -> Any:
+    """Skip a test that asks for an extra which is not here; with all extras installed such an error stays a failure."""
+    outcome = yield  # the old form of a wrapper: lava-dl holds pytest below 8
+    if isinstance(outcome.excinfo and outcome.excinfo[1], MissingDependencyError) and not all(find_spec(name) for name in OPTIONAL):
+        outcome.force_exception(pytest.skip.Exception(str(outcome.excinfo[1])))
+
+
+def pytest_pycollect_makemodule(module_path: Any, parent: Any) -> pytest.Module:
+    return _Module.from_parent(parent, path=module_path)
