@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,9 +42,11 @@ def train(recipe: str, *, out: Path, seed: int | None = None, progress: Progress
     from qif_deploy.training.trainer import fit
 
     loaded = load_recipe(recipe)
+    if seed is not None:
+        loaded = replace(loaded, seed=seed)
     dataset = load_dataset(loaded.dataset)
     folder = make_folder(out)
-    network, metrics = fit(loaded, dataset, seed=seed, progress=progress)
+    network, metrics = fit(loaded, dataset, progress=progress)
     model, metrics_file = folder / "model.safetensors", folder / "metrics.json"
     save_checkpoint(model, network, loaded, metrics)
     write_json(metrics_file, metrics.as_json())
