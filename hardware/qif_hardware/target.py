@@ -55,6 +55,9 @@ def load_target(name: str) -> Target:
     if not isinstance(rounding, dict) or set(rounding) != {"mode", "source"} or rounding["mode"] not in modes:
         raise InputError(f"{where}: [rounding] needs a source and a mode out of {', '.join(modes)}")
     numbers = tuple(sourced_number(width, widths[width], where=where) for width in WIDTHS)
+    for number in numbers:
+        if number.value != int(number.value):
+            raise InputError(f"{where}: {number.name} {number.value} is not a whole number of bits")
     number_format = NumberFormat(
         name=str(table["name"]), rounding=RoundingMode(rounding["mode"]), **{number.name: int(number.value) for number in numbers}
     )
