@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from qif_deploy.analysis.census import take_census
-from qif_deploy.analysis.range_proof import RangeProof, Verdict, prove_ranges
+from qif_deploy.analysis.range_proof import ITERATION_LIMIT, RangeProof, Verdict, prove_ranges
 from qif_deploy.errors import FormatError
 from qif_deploy.fixedpoint import NumberFormat
 from qif_deploy.ir.graph import QuantizedGraph
@@ -87,7 +87,19 @@ def check_network(graph: QuantizedGraph, *, target_format: NumberFormat | None =
 
 
 def _range_findings(graph: QuantizedGraph, proof: RangeProof) -> list[Finding]:
-    return [
+    unsettled = [
+        Finding(
+            rule="range_proof",
+            severity=Severity.ERROR,
+            object=name,
+            value=f"still growing in {int(p.unsettled.sum())} channels",
+            limit=ITERATION_LIMIT,
+            remedy=f"quantise for at most {ITERATION_LIMIT} steps",
+        )
+        for name, p in proof.nodes.items()
+        if p.unsettled.any()
+    ]
+    return unsettled + [
         Finding(
             rule="range_proof",
             severity=Severity.ERROR,

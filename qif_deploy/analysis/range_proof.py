@@ -17,8 +17,8 @@ from qif_deploy.neuron.constants import FixedConstants
 from qif_deploy.neuron.params import ResetMode
 from qif_deploy.shapes import ChannelCodes, ChannelFlags
 
-ITERATION_LIMIT = 4096
-"""Steps after which the search for a fixed point gives up; reaching it proves nothing."""
+ITERATION_LIMIT = 1024
+"""Steps that are iterated at most. A longer run needs a fixed point before that; reaching the limit proves nothing."""
 
 QUANTITIES = ("acc", "i", "c2m_r", "h", "h_r", "u", "r")
 
@@ -80,20 +80,24 @@ class QuantityRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PopulationProof:
-    """All ranges of a population (a readout has ``acc`` and ``i``). ``steps`` None: proven for any number of steps."""
+    """All ranges of a population (a readout has ``acc`` and ``i``). ``steps`` None: proven for any number of steps.
+
+    ``unsettled`` marks channels whose range still grew when the iteration ended although more steps were to be covered.
+    """
 
     ranges: Mapping[str, QuantityRange]
     steps: int | None
+    unsettled: ChannelFlags
 
     @property
     def holds(self) -> bool:
-        """Whether no quantity fails."""
-        return not any(q.fails.any() for q in self.ranges.values())
+        """Whether no quantity fails and every channel is settled."""
+        return not self.failing_channels.any()
 
     @property
     def failing_channels(self) -> ChannelFlags:
-        """Boolean ``(channel,)``: where some quantity fails."""
-        return np.any([q.fails for q in self.ranges.values()], axis=0)  # type: ignore[no-any-return]  # numpy's stub gives Any for an axis
+        """Boolean ``(channel,)``: where some quantity fails, or nothing is proven."""
+        return np.any([self.unsettled, *(q.fails for q in self.ranges.values())], axis=0)  # type: ignore[no-any-return]  # numpy's stub gives Any for an axis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,18 +125,16 @@ def prove_ranges(graph: QuantizedGraph, *, steps: int | None) -> RangeProof:
     """Prove the ranges of ``graph`` for runs of up to ``steps`` steps, or of any length when ``steps`` is None.
 
     Raises:
-        FormatError: ``steps`` is None and no fixed point is reached within ITERATION_LIMIT steps.
+        FormatError: a shifted sum beyond 60 bits.
     """
     nodes: dict[str, PopulationProof] = {}
     for name in graph.populations:
         acc, current = branch_ranges(*_incoming(graph, name), graph.population(name).constants.bias)
-        try:
-            nodes[name] = prove_population(graph.population(name).constants, acc, current, steps=steps)
-        except FormatError as error:
-            raise FormatError(f"population {name!r}: {error}") from None
+        nodes[name] = prove_population(graph.population(name).constants, acc, current, steps=steps)
     acc, current = branch_ranges(*_incoming(graph, graph.readout), graph.readout_node().bias)
     limit = graph.number_format.product_limit
-    nodes[graph.readout] = PopulationProof(ranges={"acc": _plain(acc, limit), "i": _plain(current, limit)}, steps=None)
+    ranges = {"acc": _plain(acc, limit), "i": _plain(current, limit)}
+    nodes[graph.readout] = PopulationProof(ranges=ranges, steps=None, unsettled=np.zeros(current.lo.shape, dtype=bool))
     return RangeProof(nodes=nodes, steps=steps)
 
 
@@ -189,26 +191,24 @@ def prove_population(k: FixedConstants, acc: Interval, i: Interval, *, steps: in
         k: constants of the population.
         acc: range of the sums over the fan-in.
         i: range of the input, shifts and bias included.
-        steps: number of steps to cover, None for any.
-
-    Raises:
-        FormatError: ``steps`` is None and no fixed point was reached.
+        steps: number of steps to cover, None for any; beyond ITERATION_LIMIT only a fixed point covers them.
     """
     f = k.number_format
     r = Interval(lo=k.r0.copy(), hi=k.r0.copy())
     seen = {"acc": acc, "i": i}
+    before = grown = r
     fixed = False
-    for _ in range(ITERATION_LIMIT if steps is None else steps):
+    for _ in range(ITERATION_LIMIT if steps is None else min(steps, ITERATION_LIMIT)):
         now = step_ranges(k, r, i)
         for name, interval in now.items():
             seen[name] = seen[name].hull(interval) if name in seen else interval
-        grown = r.hull(_after_reset(k, now["u"]))
+        before, grown = r, r.hull(_after_reset(k, now["u"]))
         fixed = bool(np.array_equal(grown.lo, r.lo) and np.array_equal(grown.hi, r.hi))
         if fixed:
             break
         r = grown
-    if steps is None and not fixed:
-        raise FormatError(f"no fixed point of the ranges within {ITERATION_LIMIT} steps; prove a fixed number of steps instead")
+    more = steps is None or steps > ITERATION_LIMIT
+    unsettled = ((grown.lo != before.lo) | (grown.hi != before.hi)) & more
     seen["r"] = r
     # nearest adds half before it shifts, so the half counts towards the product.
     extra1 = (1 << k.s1) >> 1 if f.rounding is RoundingMode.NEAREST else 0
@@ -238,7 +238,7 @@ def prove_population(k: FixedConstants, acc: Interval, i: Interval, *, steps: in
         ),
         "r": _plain(r, f.state_limit),
     }
-    return PopulationProof(ranges=ranges, steps=None if fixed else steps)
+    return PopulationProof(ranges=ranges, steps=None if fixed else steps, unsettled=unsettled)
 
 
 def step_ranges(k: FixedConstants, r: Interval, i: Interval) -> dict[str, Interval]:
@@ -296,6 +296,11 @@ def _plain(interval: Interval, limit: int) -> QuantityRange:
 
 
 def _failures(name: str, proof: PopulationProof) -> Iterator[str]:
+    for c in np.flatnonzero(proof.unsettled)[:1]:
+        yield (
+            f"population {name!r}, channel {c}: the range of r still grows after {ITERATION_LIMIT} steps, which proves nothing beyond; "
+            f"prove at most {ITERATION_LIMIT} steps"
+        )
     for quantity, q in proof.ranges.items():
         for c in np.flatnonzero(q.fails)[:1]:
             yield (
