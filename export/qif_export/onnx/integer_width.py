@@ -10,7 +10,7 @@ import numpy as np
 
 from qif_deploy.analysis.range_proof import PopulationProof, RangeProof, prove_ranges
 from qif_deploy.analysis.signal_range import signal_of
-from qif_deploy.errors import FormatError, UnsupportedError, raise_findings
+from qif_deploy.errors import UnsupportedError, raise_findings
 from qif_deploy.fixedpoint import RoundingMode
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.ir.nodes import Conv2dCodes, DenseCodes
@@ -39,17 +39,13 @@ def choose_width(graph: QuantizedGraph) -> IntegerWidth:
         UnsupportedError: a sum over a fan-in that does not fit the int32 of the integer operators, or an input ``i`` of a
             population that does not fit the int32 of the vectors; all findings at once.
     """
-    try:
-        proof, proven = prove_ranges(graph, steps=graph.steps), True
-    except FormatError as error:
-        if graph.steps is not None:
-            raise
-        # No fixed point: sums and inputs do not depend on time, so the proof of one step has them; the state stays unproven.
-        proof, proven, unproven = prove_ranges(graph, steps=1), False, str(error)
+    proof = prove_ranges(graph, steps=graph.steps)
     raise_findings(UnsupportedError, _int32_findings(graph, proof))
-    ranges = {name: _summary(p, list(p.ranges) if proven else ["acc", "i"]) for name, p in proof.nodes.items()}
-    if not proven:
-        return IntegerWidth(dtype=np.int64, reason=f"the range of the state is not proven ({unproven})", ranges=ranges)
+    growing = [name for name, p in proof.nodes.items() if p.unsettled.any()]
+    # Sums and inputs do not depend on time; a state whose range still grows stays unproven.
+    ranges = {name: _summary(p, ["acc", "i"] if name in growing else list(p.ranges)) for name, p in proof.nodes.items()}
+    if growing:
+        return IntegerWidth(dtype=np.int64, reason=f"the range of the state of {growing} is not proven", ranges=ranges)
     wide = [line for name, p in proof.nodes.items() for line in _beyond_int32(graph, name, p)]
     if wide:
         return IntegerWidth(dtype=np.int64, reason=f"{wide[0]} may leave int32", ranges=ranges)
