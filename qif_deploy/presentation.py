@@ -61,13 +61,16 @@ def quantize_table(outcome: QuantizeOutcome) -> RenderableType:
 
 def check_table(report: CheckReport, *, verbose: bool) -> RenderableType:
     """The findings; with ``verbose`` also every range."""
-    findings = _table("check", ("severity", "rule", "object", "value", "limit", "remedy"), f"verdict: {report.verdict}")
+    table = _table("check", ("severity", "rule", "object", "value", "limit"), f"verdict: {report.verdict}")
+    remedies: dict[str, str] = {}
     for finding in report.findings:
         row = finding.as_json()
-        cells = (row["severity"], row["rule"], row["object"], row["value"], row["limit"], row["remedy"])
-        findings.add_row(*("" if cell is None else str(cell) for cell in cells))
+        cells = (row["severity"], row["rule"], row["object"], row["value"], row["limit"])
+        table.add_row(*("" if cell is None else str(cell) for cell in cells))
+        remedies.setdefault(f"{finding.rule}: {finding.remedy}", "")
     if not report.findings:
-        findings.add_row("ok", "", "", "", "", "no finding")
+        table.add_row("ok", "no finding", "", "", "")
+    findings = Group(table, *remedies)
     if not verbose:
         return findings
     ranges = _table("ranges", ("node", "quantity", "lowest", "highest", "bits", "verdict"), "proven ranges")
@@ -121,7 +124,7 @@ def energy_table(outcome: EnergyEstimate) -> RenderableType:
     table = _table(
         "energy",
         ("layer", "SynOps", "MACs", "updates", "spikes", "low", "typical", "high"),
-        f"per inference, {outcome.price_list.description}",
+        f"energy per inference, {outcome.samples} samples, estimator {outcome.price_list.name}",
     )
     for y in outcome.layers:
         sums = {level: sum(term[level] for term in y.energy_j.values()) for level in ("low", "typical", "high")}
@@ -129,9 +132,8 @@ def energy_table(outcome: EnergyEstimate) -> RenderableType:
         table.add_row(y.name, *(f"{n:,.0f}" for n in counts), *(_joules(sums[level]) for level in ("low", "typical", "high")))
     bounds = [_joules(outcome.at_least[level]) for level in ("low", "typical", "high")]
     table.add_row("total" if outcome.total is not None else "at least", "", "", "", "", *bounds)
-    for term, reason in outcome.unpriced.items():
-        table.add_row(f"not priced: {term}", reason)
-    return table
+    missing = [f"not priced: {term} ({reason})" for term, reason in outcome.unpriced.items()]
+    return Group(table, outcome.price_list.description, *missing)
 
 
 def targets_table(outcome: TargetsOutcome, *, verbose: bool) -> RenderableType:
