@@ -6,6 +6,7 @@ that the reset cuts the density at theta. Source: docs/numerics.md, section 1.
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from itertools import pairwise
 from math import erf, pi, sqrt
@@ -13,6 +14,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
 from qif_deploy.errors import InputError
 from qif_deploy.neuron.params import QIFParams, ResetMode, Scalar
@@ -29,6 +31,17 @@ NODES = 160
 
 MASS_ERROR = 1e-6
 """Largest error of the density's total mass in one step; above it the grid is too coarse."""
+
+
+AT_ONCE = 16
+"""Channels whose densities are held at a time: nodes^2 numbers each, 0.8 MB."""
+
+
+class MomentMethod(enum.Enum):
+    """How the moments are found: CLOSURE takes the membrane for Gaussian, DENSITY propagates its density."""
+
+    CLOSURE = "closure"
+    DENSITY = "density"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -114,18 +127,43 @@ def density_moments(params: QIFParams, *, input_mean: Scalar, input_var: Scalar,
     return MembraneMoments(mean=mean, var=var, rate=rate)
 
 
-def surrogate_window(params: QIFParams, *, input_mean: Scalar, input_var: Scalar, steps: int, multiple: float) -> ChannelFloats:
+def membrane_moments(
+    params: QIFParams, *, input_mean: Scalar, input_var: Scalar, steps: int, method: MomentMethod = MomentMethod.DENSITY
+) -> MembraneMoments:
+    """Return the moments by either way.
+
+    Raises:
+        InputError: a variance that is not positive, or no step.
+    """
+    match method:
+        case MomentMethod.CLOSURE:
+            return closure_moments(params, input_mean=input_mean, input_var=input_var, steps=steps)
+        case MomentMethod.DENSITY:
+            return density_moments(params, input_mean=input_mean, input_var=input_var, steps=steps)
+        case _:
+            assert_never(method)
+
+
+def surrogate_window(
+    params: QIFParams,
+    *,
+    input_mean: Scalar,
+    input_var: Scalar,
+    steps: int,
+    multiple: float,
+    method: MomentMethod = MomentMethod.DENSITY,
+) -> ChannelFloats:
     """Half width ``w = multiple * sqrt(Var[u])`` of the surrogate window around theta, ``(channel,)``.
 
-    ``Var[u]`` is the mean over t = 1..T of the propagated density's variance. The input is what the normalisation in
-    front of the population makes: mean 0 and variance ``(alpha theta)^2`` for tdBN.
+    ``Var[u]`` is the mean over t = 1..T of the variance by ``method``. The input is what the normalisation in front of the
+    population makes: mean 0 and variance ``(alpha theta)^2`` for tdBN.
 
     Raises:
         InputError: ``multiple`` or the variance not positive, or no step.
     """
     if not multiple > 0:
         raise InputError(f"surrogate window: multiple {multiple} is not positive; give the half width in standard deviations of u")
-    moments = density_moments(params, input_mean=input_mean, input_var=input_var, steps=steps)
+    moments = membrane_moments(params, input_mean=input_mean, input_var=input_var, steps=steps, method=method)
     window: ChannelFloats = multiple * np.sqrt(moments.var.mean(axis=0))
     return window
 
@@ -158,7 +196,9 @@ def _next_density(params: QIFParams, centre: Nodes, weight: Nodes, sigma: Channe
     """Return nodes of ``u`` and their probability masses, ``(channel, node)``, for ``u ~ sum of weight * N(centre, sigma^2)``."""
     reach = REACH * sigma
     edges = [centre.min(axis=1) - reach, centre.max(axis=1) + reach]
-    breaks = [params.theta] if params.u_min is None else sorted([params.theta, params.u_min], key=lambda b: float(b[0]))
+    breaks = [params.theta]
+    if params.u_min is not None:  # in order channel by channel: a clamp may stand below theta in one and above it in another
+        breaks = [np.minimum(params.theta, params.u_min), np.maximum(params.theta, params.u_min)]
     inner = [np.clip(b, edges[0], edges[1]) for b in breaks]  # a break beyond the mass leaves an empty panel
     legendre: Any = np.polynomial.legendre  # numpy 1 ships it without types
     x, w = legendre.leggauss(nodes)
@@ -169,9 +209,13 @@ def _next_density(params: QIFParams, centre: Nodes, weight: Nodes, sigma: Channe
         points.append(low[:, np.newaxis] + half * (x + 1))
         lengths.append(half * w)
     u, length = np.concatenate(points, axis=1), np.concatenate(lengths, axis=1)
-    s = sigma[:, np.newaxis, np.newaxis]
-    kernel = np.exp(-(((u[:, :, np.newaxis] - centre[:, np.newaxis, :]) / s) ** 2) / 2) / (s * sqrt(2 * pi))
-    mass = np.einsum("cij,cj->ci", kernel, weight) * length
+    density = np.empty_like(u)
+    for begin in range(0, len(u), AT_ONCE):
+        part = slice(begin, begin + AT_ONCE)
+        s = sigma[part, np.newaxis, np.newaxis]
+        kernel = np.exp(-(((u[part, :, np.newaxis] - centre[part, np.newaxis, :]) / s) ** 2) / 2) / (s * sqrt(2 * pi))
+        density[part] = np.einsum("cij,cj->ci", kernel, weight[part])
+    mass = density * length
     total = mass.sum(axis=1, keepdims=True)
     if (np.abs(total - 1) > MASS_ERROR).any():
         raise InputError(

@@ -10,17 +10,19 @@ from qif_deploy.ir.nodes import Reduce
 from qif_deploy.neuron.moments import surrogate_window
 from qif_deploy.neuron.params import QIFParams
 from qif_deploy.training._torch import torch
-from qif_deploy.training.layers import TimeFirst
+from qif_deploy.training.layers import IdentityShortcut, SampleDropout, TimeFirst
 from qif_deploy.training.neuron import QIFNeuron
 from qif_deploy.training.spec import (
     ConvLayer,
     DenseLayer,
+    DropoutLayer,
     FlattenLayer,
     NetworkSpec,
     NormLayer,
     PoolLayer,
     PopulationLayer,
     ReadoutLayer,
+    ShortcutLayer,
     sources_of,
 )
 from qif_deploy.training.spike import RectangularSpike
@@ -53,7 +55,11 @@ class SpikingNetwork(torch.nn.Module):
             match layer:
                 case NormLayer():
                     theta = params.broadcast(layer.channels).theta
-                    modules[layer.name] = ThresholdDependentBatchNorm(theta, alpha=alpha)
+                    modules[layer.name] = ThresholdDependentBatchNorm(theta, alpha=alpha * layer.alpha_share)
+                case ShortcutLayer():
+                    modules[layer.name] = IdentityShortcut(layer.channels, weight=layer.weight)
+                case DropoutLayer():
+                    modules[layer.name] = SampleDropout(layer.rate)
                 case PopulationLayer():
                     spike = RectangularSpike(half_width, on_equal=params.spike_on_equal)
                     modules[layer.name] = QIFNeuron(params, spike=spike, detach_reset=detach_reset)

@@ -1,11 +1,12 @@
 """What a spiking network consists of: typed layers with names and sources, in the order of computation.
 
-A layer's name is its node's name in the Graph. Any population or readout may have several sources, so shortcuts are
-written like everything else: a depthwise 1x1 convolution from the earlier population, as a second source.
+A layer's name is its node's name in the Graph; dropout alone has no node. Any population or readout may have several
+sources, so shortcuts are written like everything else: a ShortcutLayer from the earlier population, as a second source.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from qif_deploy.errors import InputError
@@ -40,11 +41,45 @@ class DenseLayer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NormLayer:
-    """Threshold-dependent batch normalisation with its own ``alpha``, for the population that it feeds."""
+    """Threshold-dependent batch normalisation for the population that it feeds.
+
+    ``alpha_share`` multiplies the network's ``alpha``: ``1/sqrt(n)`` in each of n branches, so that their sum has the variance of one.
+    Source: Zheng et al., AAAI 2021, section "Threshold-dependent batch normalization".
+
+    Raises:
+        InputError: a share that is not positive.
+    """
 
     name: str
     source: str
     channels: int
+    alpha_share: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.alpha_share) and self.alpha_share > 0):
+            raise InputError(f"layer {self.name!r}: alpha_share {self.alpha_share} is not positive and finite; use 1 / sqrt(branches)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShortcutLayer:
+    """Identity shortcut: every channel times its own fixed weight, so that two spike trains are never added without weights.
+
+    It is the depthwise 1x1 convolution that it becomes in the Graph, computed as one multiplication. The weights start at
+    ``weight``; they are stored with the network and not learned, as in the published residual networks, which add the spikes
+    as they are (``weight`` 1).
+
+    Raises:
+        InputError: a weight that is 0 or not finite.
+    """
+
+    name: str
+    source: str
+    channels: int
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.weight) or self.weight == 0:
+            raise InputError(f"layer {self.name!r}: weight {self.weight} is 0 or not finite; give what one spike adds, 1 in the literature")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +100,23 @@ class PoolLayer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DropoutLayer:
+    """Dropout that is the same at all time steps of a sample; nothing outside training, so it has no node in the Graph.
+
+    Raises:
+        InputError: a rate outside 0..1, 1 excluded.
+    """
+
+    name: str
+    source: str
+    rate: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rate < 1:
+            raise InputError(f"layer {self.name!r}: dropout rate {self.rate} is outside 0..1, 1 excluded; give the share to leave out")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FlattenLayer:
     """Channels, height and width into features."""
 
@@ -81,7 +133,7 @@ class ReadoutLayer:
     reduce: Reduce = Reduce.SUM
 
 
-Layer = ConvLayer | DenseLayer | NormLayer | PopulationLayer | PoolLayer | FlattenLayer | ReadoutLayer
+Layer = ConvLayer | DenseLayer | NormLayer | ShortcutLayer | PopulationLayer | PoolLayer | DropoutLayer | FlattenLayer | ReadoutLayer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

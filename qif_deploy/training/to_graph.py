@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,38 +12,54 @@ from typing_extensions import assert_never
 from qif_deploy.ir.graph import Graph
 from qif_deploy.ir.nodes import QIF, AvgPool2d, BatchNorm, Conv2d, ConvGeometry, Dense, Flatten, FloatNode, Input, Readout
 from qif_deploy.training._torch import torch
-from qif_deploy.training.layers import TimeFirst
+from qif_deploy.training.layers import IdentityShortcut, TimeFirst
 from qif_deploy.training.network import SpikingNetwork
 from qif_deploy.training.neuron import QIFNeuron
 from qif_deploy.training.spec import (
     ConvLayer,
     DenseLayer,
+    DropoutLayer,
     FlattenLayer,
-    Layer,
     NormLayer,
     PoolLayer,
     PopulationLayer,
     ReadoutLayer,
+    ShortcutLayer,
     sources_of,
 )
 from qif_deploy.training.tdbn import ThresholdDependentBatchNorm
+
+GraphLayer = ConvLayer | DenseLayer | NormLayer | ShortcutLayer | PopulationLayer | PoolLayer | FlattenLayer | ReadoutLayer
+"""Layers that have a node."""
 
 
 def to_graph(network: SpikingNetwork) -> Graph:
     """Return the network in evaluation mode as a float graph: one node per layer of its spec, under the same name.
 
-    All values are the module's own, widened to float64, so ``run_float`` on the graph computes what the module does.
+    Dropout does nothing outside training: it gets no node, and its readers read its source. An identity shortcut becomes the
+    depthwise 1x1 convolution that it stands for. All values are the module's own, widened to float64, so ``run_float`` on the graph computes what the module does.
     tdBN's ``alpha * theta`` is part of the BatchNorm node's gain.
     """
     spec = network.spec
     source = Input(shape=spec.input.shape, low=spec.input.low, high=spec.input.high, scale=spec.input.scale)
     nodes: dict[str, FloatNode] = {spec.input.name: source}
-    nodes |= {layer.name: _node(layer, network) for layer in spec.layers}
-    edges = tuple((source, layer.name) for layer in spec.layers for source in sources_of(layer))
-    return Graph(nodes=nodes, edges=edges)
+    passed = {layer.name: layer.source for layer in spec.layers if isinstance(layer, DropoutLayer)}
+    edges: list[tuple[str, str]] = []
+    for layer in spec.layers:
+        if isinstance(layer, DropoutLayer):
+            continue
+        nodes[layer.name] = _node(layer, network)
+        edges += [(_behind(source, passed), layer.name) for source in sources_of(layer)]
+    return Graph(nodes=nodes, edges=tuple(edges))
 
 
-def _node(layer: Layer, network: SpikingNetwork) -> FloatNode:
+def _behind(source: str, passed: Mapping[str, str]) -> str:
+    while source in passed:
+        source = passed[source]
+    return source
+
+
+def _node(layer: GraphLayer, network: SpikingNetwork) -> FloatNode:
     match layer:
         case ConvLayer():
             geometry = ConvGeometry(stride=layer.stride, padding=layer.padding, groups=layer.groups)
@@ -57,6 +74,10 @@ def _node(layer: Layer, network: SpikingNetwork) -> FloatNode:
             return BatchNorm(
                 gain=gain, shift=_array(norm.shift), mean=_array(norm.running_mean), var=_array(norm.running_var), eps=norm.eps
             )
+        case ShortcutLayer():
+            shortcut = network.by_name[layer.name]
+            assert isinstance(shortcut, IdentityShortcut)
+            return Conv2d(weight=_array(shortcut.weight).reshape(-1, 1, 1, 1), geometry=ConvGeometry(groups=layer.channels))
         case PopulationLayer():
             neuron = network.by_name[layer.name]
             assert isinstance(neuron, QIFNeuron)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from qif_deploy.errors import InputError
 from qif_deploy.neuron.float_step import float_step
-from qif_deploy.neuron.moments import closure_moments, closure_step, density_moments, surrogate_window
+from qif_deploy.neuron.moments import MomentMethod, closure_moments, closure_step, density_moments, surrogate_window
 from qif_deploy.neuron.params import QIFParams, ResetMode
 
 SAMPLES = 100_000
@@ -52,6 +52,46 @@ def test_propagated_density_agrees_with_monte_carlo(name: str, input_mean: float
     assert (np.abs(found.mean[:, 0] - mean) <= 5 * np.sqrt(var / SAMPLES)).all()
     assert (np.abs(found.var[:, 0] - var) <= 5 * np.sqrt((fourth - var**2) / SAMPLES)).all()
     assert (np.abs(found.rate[:, 0] - rate) <= 5 * np.sqrt(rate * (1 - rate) / SAMPLES)).all()
+
+
+@pytest.mark.parametrize("input_std", [0.4, 1.0])
+@pytest.mark.parametrize("reset", list(ResetMode))
+def test_density_is_within_a_percent_of_monte_carlo_over_a_grid(input_std: float, reset: ResetMode) -> None:
+    a, decay, theta = (g.ravel() for g in np.meshgrid([0.0, 0.1, 0.25], [-0.1, 0.5, 0.875], [0.7, 1.3]))
+    if reset is ResetMode.SUBTRACT:  # this reset bounds the state from no side, so steep parabolas run away within four steps
+        a = a / 4
+    p = QIFParams.of(c2=a, c1=decay, c0=0.02, theta=theta, reset=reset)
+    n = 40_000
+    half = np.random.default_rng(3).normal(0.0, input_std, (4, n // 2, 1))
+    x = np.concatenate([half, -half], axis=1)  # antithetic: the mean's error falls
+    r = np.zeros((n, p.channels))
+    found = density_moments(p, input_mean=0.0, input_var=input_std**2, steps=4)
+    for t in range(4):
+        step = float_step(
+            r, x[t], c2=p.c2, c1=p.c1, c0=p.c0, theta=p.theta, u_reset=p.u_reset, reset_by=p.reset_by, u_min=None,
+            reset=p.reset, spike=lambda u, theta: (u >= theta).astype(np.float64),
+        )  # fmt: skip
+        r = step.r
+        deviation = np.sqrt(found.var[t])
+        # One percent, and the estimate's own error: 5 / sqrt(n) of the deviation for a mean, sqrt((kurtosis - 1) / n) for a variance.
+        fourth = ((step.u - step.u.mean(0)) ** 4).mean(0) / step.u.var(0) ** 2
+        assert (np.abs(found.mean[t] - step.u.mean(0)) <= (0.01 + 5 / np.sqrt(n)) * deviation).all()
+        assert (np.abs(found.var[t] / step.u.var(0) - 1) <= 0.01 + 5 * np.sqrt((fourth - 1) / n)).all()
+
+
+def test_a_clamp_on_either_side_of_theta_per_channel() -> None:
+    u_min = np.array([-0.2, 0.5])
+    both = QIFParams.of(c2=0.25, c1=0.5, theta=np.array([0.3, 0.3]), u_min=u_min)
+    found = density_moments(both, input_mean=0.0, input_var=1.0, steps=3)
+    for channel in range(2):
+        alone = density_moments(QIFParams.of(c2=0.25, c1=0.5, theta=0.3, u_min=u_min[channel]), input_mean=0.0, input_var=1.0, steps=3)
+        assert found.var[:, channel] == pytest.approx(alone.var[:, 0], abs=1e-12)
+
+
+def test_window_by_closure_is_close_to_the_honest_one() -> None:
+    ways = [surrogate_window(NEURONS["fixed_points"], input_mean=0.0, input_var=1.0, steps=4, multiple=0.5, method=m) for m in MomentMethod]
+    assert ways[0] != pytest.approx(ways[1], rel=1e-6)
+    assert ways[0] == pytest.approx(ways[1], rel=0.1)
 
 
 @pytest.mark.parametrize("name", NEURONS)

@@ -1,0 +1,1 @@
+"""Figures of neurons. matplotlib enters here and nowhere else."""

@@ -1,0 +1,13 @@
+"""The one entry of matplotlib (>= 3.8). Figures are objects: pyplot, with its global state, is not used."""
+
+from __future__ import annotations
+
+from qif_deploy.errors import MissingDependencyError
+
+try:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+except ImportError:
+    raise MissingDependencyError("plots need matplotlib; install it with: pip install 'qif-deploy[report]'") from None
+
+__all__ = ["Axes", "Figure"]
