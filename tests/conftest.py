@@ -14,7 +14,23 @@ settings.register_profile("ci", deadline=None, derandomize=True, database=None)
 settings.register_profile("long", deadline=None, max_examples=2000)
 settings.load_profile("ci")
 
-OPTIONAL = ("torch", "lightning", "safetensors", "nir", "h5py", "onnx", "onnxruntime", "lava", "sklearn", "importlinter")
+OPTIONAL = (
+    "torch",
+    "lightning",
+    "safetensors",
+    "nir",
+    "h5py",
+    "onnx",
+    "onnxruntime",
+    "lava",
+    "sklearn",
+    "importlinter",
+    "triton",
+    "matplotlib",
+    "mlxtend",
+    "tonic",
+    "torchvision",
+)
 
 
 class _Module(pytest.Module):

@@ -1,1 +1,1 @@
-"""Data sets as integer codes, NumPy only."""
+"""Data sets as integer codes, NumPy only; a package that carries or reads the data is imported when a data set is opened."""

@@ -6,10 +6,10 @@ Source: E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qif_deploy.datasets._sklearn import digits_arrays
-from qif_deploy.datasets.dataset import Dataset, Labels
+from qif_deploy.datasets.dataset import Dataset
+from qif_deploy.datasets.split import stratified
 
 TEST_SHARE = 0.25
 """Share of every class that is held out: 450 samples, so that one error is 0.22 points of accuracy."""
@@ -23,7 +23,7 @@ def load_digits(*, split_seed: int = 0) -> Dataset:
     """
     images, labels = digits_arrays()
     codes = np.rint(images).astype(np.int64)[:, np.newaxis]
-    test = _stratified(labels, np.random.default_rng(split_seed))
+    test = stratified(labels, TEST_SHARE, np.random.default_rng(split_seed))
     return Dataset(
         name="digits",
         shape=(1, 8, 8),
@@ -36,12 +36,3 @@ def load_digits(*, split_seed: int = 0) -> Dataset:
         x_test=codes[test],
         y_test=labels[test],
     )
-
-
-def _stratified(labels: Labels, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Choose ``TEST_SHARE`` of every class, ``(sample,)`` true for test."""
-    test = np.zeros(labels.shape, np.bool_)
-    for label in np.unique(labels):
-        members = rng.permutation(np.flatnonzero(labels == label))
-        test[members[: round(TEST_SHARE * members.size)]] = True
-    return test
