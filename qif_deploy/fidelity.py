@@ -50,7 +50,7 @@ class Fidelity:
     accuracy_float: float | None
     accuracy_integer: float | None
     samples: int
-    spike_agreement: float
+    spike_agreement: float | None
     flips_per_spike: float | None
     layers: tuple[LayerFidelity, ...]
     first_divergence: Divergence | None
@@ -99,7 +99,7 @@ def compare_fidelity(
         accuracy_float=_accuracy(exact.readout, labels),
         accuracy_integer=_accuracy(integer.readout, labels),
         samples=integer.samples,
-        spike_agreement=1 - flips / decisions,
+        spike_agreement=1 - flips / decisions if decisions else None,
         flips_per_spike=flips / spikes if spikes else None,
         layers=layers,
         first_divergence=_first_divergence(graph, quantized, exact, integer),

@@ -151,18 +151,24 @@ def _exact_codes(
     values, delta = np.broadcast_arrays(np.asarray(values, np.float64), np.asarray(delta, np.float64))
     if not np.isfinite(values).all() or not np.isfinite(delta).all() or not (delta > 0).all():
         raise FormatError("float to codes: a value is not finite or a Delta is not positive; check the weights for NaN and infinity")
-    with np.errstate(over="ignore", under="ignore"):
-        quotient = values * float(factor) / delta
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        scaled = values * float(factor)
+        quotient = scaled / delta
+    # A product that leaves the middle of the exponents has lost its relative accuracy: it goes to the rationals as it is.
+    extreme = (values != 0) & ~((np.abs(scaled) > 1e-290) & (np.abs(scaled) < 1e290))
+    quotient = np.where(extreme, edge, quotient)
     if quotient.size and not np.abs(quotient).max() < 2.0**53:
         raise FormatError(
             f"float to codes: the largest code {np.abs(quotient).max():.3g} is beyond 2**53; a Delta is too small for its values"
         )
     codes: NDArray[np.int64] = fast(quotient).astype(np.int64)
     distance = np.abs(quotient - edge - np.rint(quotient - edge))
-    # Products or factors that underflow lose their relative accuracy: the floor of 1e-200 sends those to the rationals.
-    doubtful = (distance <= np.abs(quotient) * 2.0**-50 + 2.0**-60) | ((values != 0) & (np.abs(values) < 1e-200))
+    doubtful = extreme | (distance <= np.abs(quotient) * 2.0**-50 + 2.0**-60)
     for index in zip(*np.nonzero(doubtful), strict=True):
-        codes[index] = exact(Fraction(float(values[index])) * factor / Fraction(float(delta[index])))
+        code = exact(Fraction(float(values[index])) * factor / Fraction(float(delta[index])))
+        if abs(code) >= 2**53:
+            raise FormatError(f"float to codes: code {float(code):.3g} is beyond 2**53; a Delta is too small for its values")
+        codes[index] = code
     return codes
 
 

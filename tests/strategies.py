@@ -56,7 +56,7 @@ def constants(draw: st.DrawFn, *, channels: int = 1, number_format: NumberFormat
         reset=np.array([draw(b) for b in below], np.int64),
         r0=np.array([draw(b) for b in below], np.int64),
         reset_by=many(codes(limit)),
-        u_min=many(codes(limit)) if draw(st.integers(0, 3)) == 0 else None,
+        u_min=np.array([draw(b) for b in below], np.int64) if draw(st.integers(0, 3)) == 0 else None,
         reset_mode=reset_mode,
         number_format=f,
     )

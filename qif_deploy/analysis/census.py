@@ -39,6 +39,13 @@ def take_census(k: FixedConstants, r: Interval) -> Census:
     root = np.sqrt(np.where(curved, discriminant, 0.0))
     with np.errstate(divide="ignore", invalid="ignore"):
         upper = np.where(curved, (-b + root) / (2 * a), np.where((a == 0) & (b > 0), -c / b, np.inf))
+        # Above theta wherever r is: the parabola never comes down to it, or there is none and the bias alone reaches it.
+        upper = np.where(((a > 0) & (discriminant < 0)) | ((a == 0) & (b == 0) & (c >= 0)), -np.inf, upper)
+        # A parabola that opens downwards lies above theta between its roots.
+        between = (a < 0) & (discriminant >= 0)
+        wide_root = np.sqrt(np.where(between, discriminant, 0.0))
+        enters, leaves = (-b + wide_root) / (2 * a), (-b - wide_root) / (2 * a)
+        upper = np.where(between & (leaves >= r.lo), enters, upper)
         lower = np.where(curved, (-b - root) / (2 * a), -np.inf)
     return Census(
         channels=k.channels,

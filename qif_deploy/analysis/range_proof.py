@@ -153,10 +153,14 @@ def branch_ranges(
     """
     total = Interval(lo=bias.copy(), hi=bias.copy())
     hull: Interval | None = None
+    bound = int(np.abs(bias).max())
     for name, synapse in synapses.items():
         acc = synapse_range(synapse, signals[name])
-        if float(acc.magnitude.max()) * 2.0**synapse.shift >= 2.0**60:
-            raise FormatError(f"synapse {name!r}: a sum of {acc.magnitude.max()} shifted by {synapse.shift} is beyond 60 bits; requantise")
+        bound += int(acc.magnitude.max()) << synapse.shift
+        if bound >= 2**60:
+            raise FormatError(
+                f"synapse {name!r}: with it the input may reach {bound}, beyond 60 bits; use fewer weight_bits or smaller shifts"
+            )
         hull = acc if hull is None else hull.hull(acc)
         total = Interval(lo=total.lo + (acc.lo << synapse.shift), hi=total.hi + (acc.hi << synapse.shift))
     assert hull is not None
@@ -179,6 +183,9 @@ def synapse_range(synapse: DenseCodes | Conv2dCodes, signal: Signal) -> Interval
         low, high = min(low, 0), max(high, 0)
     weight = synapse.weight.reshape(synapse.weight.shape[0], -1).astype(np.int64)
     positive, negative = np.maximum(weight, 0).sum(axis=1), np.minimum(weight, 0).sum(axis=1)
+    largest = int((positive - negative).max()) * max(abs(low), abs(high))  # Python integers: cannot wrap
+    if largest >= 2**60:
+        raise FormatError(f"a sum over the fan-in may reach {largest}, beyond 60 bits; use a smaller input range or fewer weight_bits")
     return Interval(lo=positive * low + negative * high, hi=positive * high + negative * low)
 
 
@@ -236,7 +243,7 @@ def prove_population(k: FixedConstants, acc: Interval, i: Interval, *, steps: in
             fails=wild | (below & (not safe_bottom)) | (above & (not safe_top)),
             harmless=(below & safe_bottom) | (above & safe_top),
         ),
-        "r": _plain(r, f.state_limit),
+        "r": QuantityRange(interval=r, limit=f.state_limit, fails=_reset_saturates(k, u), harmless=no),
     }
     return PopulationProof(ranges=ranges, steps=None if fixed else steps, unsettled=unsettled)
 
@@ -288,6 +295,15 @@ def _after_reset(k: FixedConstants, u: Interval) -> Interval:
         lo=np.where(may_rest, np.where(may_spike, np.minimum(lo, fired_lo), lo), fired_lo),
         hi=np.where(may_spike, np.where(may_rest, np.maximum(rest_hi, fired_hi), fired_hi), rest_hi),
     )
+
+
+def _reset_saturates(k: FixedConstants, u: Interval) -> ChannelFlags:
+    """Where ``u - reset_by`` leaves the state under subtract: only a negative ``reset_by`` can, since ``theta >= 1``."""
+    if k.theta is None or k.reset_mode is not ResetMode.SUBTRACT:
+        return np.zeros(k.channels, dtype=bool)
+    limit = k.number_format.state_limit
+    top = saturate(u.hi, limit) if k.u_min is None else np.maximum(saturate(u.hi, limit), k.u_min)
+    return (top >= k.theta) & (top - k.reset_by > limit)
 
 
 def _plain(interval: Interval, limit: int) -> QuantityRange:

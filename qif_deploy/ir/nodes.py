@@ -166,6 +166,9 @@ class BatchNorm(_ValueEquality):
     def __post_init__(self) -> None:
         for name in ("gain", "shift", "mean", "var"):
             _freeze_floats(self, name, 1)
+        sizes = {name: getattr(self, name).size for name in ("gain", "shift", "mean", "var")}
+        if len(set(sizes.values())) > 1:
+            raise GraphError(f"batch norm: sizes {sizes} differ; give one value per channel")
         if not (self.eps >= 0 and (self.var + self.eps > 0).all()):
             raise GraphError(f"batch norm: var + eps is not positive (eps = {self.eps}); check the running variance")
 
@@ -295,6 +298,9 @@ def _freeze_codes(node: Any, ndim: int) -> None:
         raise GraphError(
             f"{type(node).__name__} weight: dtype {value.dtype}, shape {value.shape}; give integers with {ndim} non-empty axes"
         )
+    largest = max(abs(int(value.min())), abs(int(value.max())))
+    if largest >= 2**31:
+        raise GraphError(f"{type(node).__name__} weight: code {largest} is beyond 32 bits; requantise")
     object.__setattr__(node, "weight", frozen(value, np.int32))
 
 

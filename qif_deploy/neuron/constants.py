@@ -36,7 +36,7 @@ class FixedConstants:
     """Codes of one population, int64 of shape ``(channel,)`` except ``s1``.
 
     ``theta`` is None for a population that does not spike (then ``s = 0`` and ``r' = u``); ``u_min`` is an optional
-    lower clamp. ``reset_by`` counts under subtract only, and is at least 1 there.
+    lower clamp. ``reset_by`` counts under subtract only.
 
     Raises:
         FormatError: everything that does not fit its limit, all of it at once.
@@ -80,7 +80,7 @@ class FixedConstants:
             value = getattr(self, name)
             if value is None:
                 continue
-            for c in np.flatnonzero(np.abs(value) > limit)[:1]:
+            for c in np.flatnonzero((value > limit) | (value < -limit))[:1]:
                 found.append(
                     f"channel {c}: {name} {value[c]} exceeds {limit} (format {f.name!r}); requantise with a wider format or a larger Delta"
                 )
@@ -89,7 +89,9 @@ class FixedConstants:
         if not isinstance(self.s1, int) or not 0 <= self.s1 <= MAX_SHIFT:
             found.append(f"s1 {self.s1!r} is outside 0..{MAX_SHIFT}")
         if self.theta is not None:
-            for name in ("reset", "r0"):
+            for name in ("reset", "r0", "u_min"):
+                if getattr(self, name) is None:
+                    continue
                 for c in np.flatnonzero(getattr(self, name) >= self.theta)[:1]:
                     found.append(
                         f"channel {c}: {name} {getattr(self, name)[c]} is not below theta {self.theta[c]}; such a neuron fires for ever"

@@ -131,7 +131,9 @@ class QIFParams:
             elif not np.isfinite(value).all():
                 findings.append(f"QIF parameter {name!r}: value {value[~np.isfinite(value)][0]} is not finite")
         raise_findings(InputError, findings)
-        for name in ("u_reset", "r0"):
+        for name in ("u_reset", "r0", "u_min"):
+            if getattr(self, name) is None:
+                continue
             bad = np.flatnonzero(getattr(self, name) >= self.theta)
             if bad.size:
                 value, theta = getattr(self, name)[bad[0]], self.theta[bad[0]]

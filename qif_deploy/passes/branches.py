@@ -13,24 +13,23 @@ from qif_deploy.analysis.signal_range import Signal, signal_of
 from qif_deploy.errors import GraphError
 from qif_deploy.ir.graph import Graph
 from qif_deploy.ir.nodes import Conv2d, Dense
-from qif_deploy.shapes import ChannelFloats
+from qif_deploy.shapes import ChannelCodes, ChannelFloats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
-    """One synapse into a population: its node, its weights as ``(channel, fan_in)``, and what it reads."""
+    """One synapse into a population: its node, its weights as ``(channel, fan_in)``, and what it reads.
+
+    ``largest`` is the largest ``|W| s_b`` per channel, what one code of the signal can add; ``fan_in`` counts weights that are not zero.
+    """
 
     name: str
     synapse: Dense | Conv2d
     rows: Annotated[NDArray[np.float64], "(channel, fan_in)"]
     signal: Signal
     padded: bool
-
-    @property
-    def largest(self) -> ChannelFloats:
-        """Largest ``|W| s_b`` per channel: what one code of the signal can add."""
-        largest: ChannelFloats = np.abs(self.rows).max(axis=1) * float(self.signal.code_value)
-        return largest
+    largest: ChannelFloats
+    fan_in: ChannelCodes
 
     def current_range(self) -> tuple[ChannelFloats, ChannelFloats]:
         """Range of the branch's input current per channel, in float units, bias excluded."""
@@ -55,7 +54,10 @@ def branches_of(graph: Graph, target: str) -> tuple[Branch, ...]:
             raise GraphError(f"node {name!r}: {type(synapse).__name__} before {target!r} cannot be quantised; run fold_batchnorm first")
         padded = isinstance(synapse, Conv2d) and synapse.geometry.padding != (0, 0)
         rows = synapse.weight.reshape(synapse.weight.shape[0], -1)
-        found.append(Branch(name=name, synapse=synapse, rows=rows, signal=signal_of(graph, graph.sources(name)[0]), padded=padded))
+        signal = signal_of(graph, graph.sources(name)[0])
+        largest = np.abs(rows).max(axis=1) * float(signal.code_value)
+        fan_in = np.count_nonzero(rows, axis=1)
+        found.append(Branch(name=name, synapse=synapse, rows=rows, signal=signal, padded=padded, largest=largest, fan_in=fan_in))
     return tuple(found)
 
 

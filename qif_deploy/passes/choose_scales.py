@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from qif_deploy.analysis.range_proof import Interval, PopulationProof, prove_pop
 from qif_deploy.errors import FormatError
 from qif_deploy.fixedpoint import MAX_SHIFT, NumberFormat
 from qif_deploy.neuron.constants import FixedConstants
-from qif_deploy.neuron.params import QIFParams
+from qif_deploy.neuron.params import QIFParams, ResetMode
 from qif_deploy.passes.branches import Branch
 from qif_deploy.shapes import ChannelCodes, ChannelFlags, ChannelFloats
 
@@ -61,9 +61,16 @@ def choose_scales(
     Raises:
         FormatError: no ``s1`` and ``Delta`` satisfy the proof.
     """
+    steepest = int(np.abs(params.c1).argmax())
+    if np.rint(np.abs(params.c1[steepest])) > number_format.coef_limit:
+        raise FormatError(
+            f"channel {steepest}: c1 {params.c1[steepest]:.6g} exceeds {number_format.coef_limit} (coef_bits = {number_format.coef_bits}); "
+            "use more coefficient bits"
+        )
     finest = finest_weight_unit(branches, number_format)
     search = _ProofSearch(params, branches, bias, number_format, steps)
     best: Scales | None = None
+    by_weights = np.zeros(finest.shape, dtype=bool)
     for s1 in range(MAX_SHIFT + 1):
         if np.rint(np.abs(params.c1).max() * 2.0**s1) > number_format.coef_limit:
             break
@@ -74,7 +81,8 @@ def choose_scales(
             delta = np.where(np.isfinite(finest), np.maximum(finest / 2.0**level, proof_unit), proof_unit)
             noise = noise_estimate(params, branches, delta, s1, number_format)
             if best is None or noise < best.noise or (noise == best.noise and s1 > best.s1):
-                best = Scales(delta=delta, s1=s1, level=level, noise=noise, bound_by=search.bound_by(delta, s1, delta > proof_unit))
+                best = Scales(delta=delta, s1=s1, level=level, noise=noise, bound_by=())
+                by_weights = delta > proof_unit
             if (delta == proof_unit).all():
                 break
     if best is None:
@@ -82,7 +90,7 @@ def choose_scales(
             f"no Delta and s1 keep the ranges within format {number_format.name!r} "
             f"({search.reason}); use a wider format, fewer steps, a lower clamp (u_min) or smaller weights"
         )
-    return best
+    return replace(best, bound_by=search.bound_by(best.delta, best.s1, by_weights))
 
 
 def finest_weight_unit(branches: tuple[Branch, ...], number_format: NumberFormat) -> ChannelFloats:
@@ -104,7 +112,7 @@ def noise_estimate(params: QIFParams, branches: tuple[Branch, ...], delta: Chann
         ratio = float((branch.largest / delta).max()) / number_format.weight_limit
         step = delta * 2.0 ** max(0, int(np.ceil(np.log2(ratio)))) if ratio > 0 else delta
         largest_code = max(abs(branch.signal.low), abs(branch.signal.high))
-        active = np.count_nonzero(branch.rows, axis=1) * ACTIVITY * largest_code**2
+        active = branch.fan_in * ACTIVITY * largest_code**2
         power = power + active * step**2 / 12
     return float(np.sqrt(np.mean(power / span**2)))
 
@@ -169,6 +177,7 @@ class _ProofSearch:
     def _failing(self, proof: PopulationProof, delta: ChannelFloats, s1: int) -> ChannelFlags:
         f, p = self.format, self.params
         codes = [self.bias, p.theta, p.u_reset, p.r0] + ([] if p.u_min is None else [p.u_min])
+        codes += [p.reset_by] if p.reset is ResetMode.SUBTRACT else []
         wide = np.logical_or.reduce([np.abs(value / delta) > f.state_limit - 1 for value in codes])
         touching = np.ceil(p.theta / delta) <= np.maximum(np.rint(p.u_reset / delta), np.rint(p.r0 / delta))
         steep = np.rint(np.abs(p.c2) * delta * 2.0**s1) > f.coef_limit
@@ -198,7 +207,7 @@ class _ProofSearch:
             s1=s1,
             bias=np.zeros(delta.size, np.int64),
             theta=np.maximum(np.maximum(theta, 1), np.maximum(reset, r0) + 1)
-            if p.reset.value == "subtract"
+            if p.reset is ResetMode.SUBTRACT
             else np.maximum(theta, np.maximum(reset, r0) + 1),
             reset=reset,
             r0=r0,

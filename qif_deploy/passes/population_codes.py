@@ -108,7 +108,11 @@ def population_constants(
 
 def bias_codes(bias: list[Fraction], delta: ChannelFloats) -> ChannelCodes:
     """Round the exact sum of biases once, half to even."""
-    return np.array([round(b / Fraction(float(d))) for b, d in zip(bias, delta, strict=True)], np.int64)
+    exact = [round(b / Fraction(float(d))) for b, d in zip(bias, delta, strict=True)]
+    for c, code in enumerate(exact):
+        if abs(code) >= 2**53:
+            raise FormatError(f"channel {c}: bias {float(bias[c]):.6g} with Delta {delta[c]:.3g} is beyond 2**53 codes; use larger weights")
+    return np.array(exact, np.int64)
 
 
 def _row_extremes(branch: Branch, unit: ChannelFloats) -> ChannelCodes:

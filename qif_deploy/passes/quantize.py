@@ -100,7 +100,10 @@ def quantize_graph(
             case QIF():
                 reports[name] = _quantize_population(graph, name, node, nodes, number_format, steps)
             case Readout():
-                _quantize_readout(graph, name, node, nodes, number_format)
+                try:
+                    _quantize_readout(graph, name, node, nodes, number_format)
+                except FormatError as error:
+                    raise FormatError(f"readout {name!r}: {error}") from None
             case _:
                 pass  # synapses are formed with the population that they feed
     ordered = {name: nodes[name] for name in graph.nodes}
@@ -157,7 +160,7 @@ def _quantize_readout(graph: Graph, name: str, node: Readout, nodes: dict[str, C
     finest = finest_weight_unit(branches, number_format)
     alive = finest[np.isfinite(finest)]
     if not alive.size:
-        raise FormatError(f"readout {name!r}: every weight is zero; the network decides nothing")
+        raise FormatError("every weight is zero; the network decides nothing, check the checkpoint")
     signals = {branch.name: branch.signal for branch in branches}
     for level in range(READOUT_LEVEL, -1, -1):
         delta: ChannelFloats = np.full(len(bias), float(alive.max()) / 2.0**level)
@@ -169,4 +172,7 @@ def _quantize_readout(graph: Graph, name: str, node: Readout, nodes: dict[str, C
             nodes |= codes
             nodes[name] = ReadoutCodes(bias=rounded, delta=float(delta[0]), reduce=node.reduce)
             return
-    raise FormatError(f"readout {name!r}: its sums exceed {number_format.product_limit} (product_bits = {number_format.product_bits})")
+    raise FormatError(
+        f"its sums reach {current.magnitude.max()}, beyond {number_format.product_limit} (product_bits = {number_format.product_bits}); "
+        "use a wider format or smaller weights"
+    )

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from qif_deploy.datasets.dataset import Labels, SampleCodes
+from qif_deploy.datasets.dataset import SampleCodes
+from qif_deploy.datasets.source import Labels
 from qif_deploy.training._torch import torch
 from qif_deploy.training.network import SpikingNetwork
 

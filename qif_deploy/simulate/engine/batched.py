@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.ir.nodes import CodeInput, Conv2dCodes, DenseCodes, Flatten, Population, ReadoutCodes, Reduce, SumPool2d
 from qif_deploy.neuron.fixed_step import fixed_step
 from qif_deploy.shapes import InputCodes, channelwise
+from qif_deploy.simulate.inputs import require_steps
 from qif_deploy.simulate.trace import PopulationTrace, Trace
 
 FLOAT32_EXACT, FLOAT64_EXACT = 2**24, 2**53
@@ -33,9 +35,10 @@ def run_batched(graph: QuantizedGraph, inputs: Mapping[str, InputCodes], *, devi
         torch.empty(0, device=target)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device {device!r} is not usable here ({str(error).splitlines()[0]}); use 'cpu'") from None
+    steps, samples = next(iter(inputs.values())).shape[:2]
+    require_steps(graph, steps)  # int32 rests on the proof, and the proof on the number of steps
     engine = _Engine(graph, target)
-    samples = next(iter(inputs.values())).shape[1]
-    with torch.inference_mode():
+    with torch.inference_mode(), _exact_floats():
         parts = [engine.run({n: codes[:, start : start + chunk] for n, codes in inputs.items()}) for start in range(0, samples, chunk)]
     populations = {
         name: PopulationTrace(
@@ -59,6 +62,8 @@ class _Engine:
             node = graph.nodes[name]
             if isinstance(node, DenseCodes | Conv2dCodes):
                 dtype = _sum_dtype(name, node, signal_of(graph, graph.sources(name)[0]))
+                if device.type == "cuda" and isinstance(node, Conv2dCodes):
+                    dtype = torch.float64  # cuDNN may pick a Winograd or FFT kernel for float32, which is inexact at any size
                 self.weights[name] = torch.tensor(node.weight, dtype=dtype, device=device)
 
     def run(self, inputs: Mapping[str, InputCodes]) -> Trace:
@@ -76,9 +81,11 @@ class _Engine:
                 case DenseCodes() | Conv2dCodes() | SumPool2d() | Flatten():
                     signals[name] = self._per_step(name, node, feeding[0])
                 case Population():
-                    populations[name], signals[name] = self._population(node, sum(feeding[1:], feeding[0]))
+                    populations[name], signals[name] = self._population(name, node, sum(feeding[1:], feeding[0]))
                 case ReadoutCodes():
-                    i = sum(feeding[1:], feeding[0]).to(torch.int64) + self._tensor(node.bias, torch.int64)
+                    # In the state's dtype to the end, as in a population: partial sums may wrap, the whole sum is proven to fit.
+                    bias = self._tensor(node.bias, torch.int64).to(self.state_dtype)
+                    i = (sum(feeding[1:], feeding[0]) + bias).to(torch.int64)
                     readout = (i.sum(dim=0) if node.reduce is Reduce.SUM else i[-1]).cpu().numpy()
         assert readout is not None
         return Trace(inputs=inputs, populations=populations, readout=readout)
@@ -101,7 +108,7 @@ class _Engine:
                 out = merged.flatten(1)
         return out.reshape(x.shape[0], x.shape[1], *out.shape[1:])
 
-    def _population(self, node: Population, current: torch.Tensor) -> tuple[PopulationTrace, torch.Tensor]:
+    def _population(self, name: str, node: Population, current: torch.Tensor) -> tuple[PopulationTrace, torch.Tensor]:
         ndim = current.ndim - 2
         k = node.constants.laid_out(ndim, lambda codes: self._tensor(codes, self.state_dtype))
         i = current + self._tensor(channelwise(node.constants.bias, ndim), self.state_dtype)
@@ -110,15 +117,31 @@ class _Engine:
         for t in range(i.shape[0]):
             step = fixed_step(r, i[t], k)
             u[t], s[t], r = step.u, step.s, step.r
-        trace = PopulationTrace(i=_int32(i), u=_int32(u), s=s.cpu().numpy())
+        trace = PopulationTrace(i=_int32(name, i), u=_int32(name, u), s=s.cpu().numpy())
         return trace, s
 
     def _tensor(self, codes: np.ndarray[tuple[int, ...], np.dtype[np.int64]], dtype: torch.dtype) -> torch.Tensor:
         return torch.tensor(codes, dtype=dtype, device=self.device)
 
 
-def _int32(codes: torch.Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
+@contextmanager
+def _exact_floats() -> Iterator[None]:
+    """Plain float32 products, whatever the caller has allowed: TF32 and bf16 drop bits of codes above 2**11 and 2**8."""
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+
+
+def _int32(name: str, codes: torch.Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
     found: np.ndarray[tuple[int, ...], np.dtype[np.int32]] = codes.to(torch.int32).cpu().numpy()
+    if codes.dtype != torch.int32 and codes.numel() and int(codes.abs().max()) >= 2**31:
+        raise BackendError(
+            f"population {name!r}: i reaches {int(codes.abs().max())}, beyond the int32 of the vectors; requantise with fewer product_bits"
+        )
     return found
 
 
