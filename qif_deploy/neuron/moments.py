@@ -196,9 +196,7 @@ def _next_density(params: QIFParams, centre: Nodes, weight: Nodes, sigma: Channe
     """Return nodes of ``u`` and their probability masses, ``(channel, node)``, for ``u ~ sum of weight * N(centre, sigma^2)``."""
     reach = REACH * sigma
     edges = [centre.min(axis=1) - reach, centre.max(axis=1) + reach]
-    breaks = [params.theta]
-    if params.u_min is not None:  # in order channel by channel: a clamp may stand below theta in one and above it in another
-        breaks = [np.minimum(params.theta, params.u_min), np.maximum(params.theta, params.u_min)]
+    breaks = [params.theta] if params.u_min is None else [params.u_min, params.theta]  # in order: a clamp lies below theta
     inner = [np.clip(b, edges[0], edges[1]) for b in breaks]  # a break beyond the mass leaves an empty panel
     legendre: Any = np.polynomial.legendre  # numpy 1 ships it without types
     x, w = legendre.leggauss(nodes)

@@ -51,7 +51,7 @@ def populations(draw, channels: int, fmt: NumberFormat, rng: np.random.Generator
             reset=np.minimum(codes(limit), theta - 1),
             r0=np.minimum(codes(limit), theta - 1),
             reset_by=codes(limit, low=1),
-            u_min=codes(limit) if draw(st.integers(0, 2)) == 0 else None,
+            u_min=np.minimum(codes(limit), theta - 1) if draw(st.integers(0, 2)) == 0 else None,
             reset_mode=reset_mode,
             number_format=fmt,
         ),
