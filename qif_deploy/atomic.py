@@ -11,6 +11,21 @@ from pathlib import Path
 from qif_deploy.errors import InputError
 
 
+def require_writable(path: Path) -> None:
+    """Say before any work is done what would keep ``path`` from being written at its end.
+
+    Raises:
+        InputError: it is a folder, or its folder does not exist or is not writable.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"cannot write {str(path)!r}: it is a folder; name a file in it with --out")
+    if not path.parent.is_dir():
+        raise InputError(f"cannot write {str(path)!r}: folder {str(path.parent)!r} does not exist; make it or choose another --out")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write {str(path)!r}: folder {str(path.parent)!r} is not writable; choose another --out")
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` on success, remove it on any failure.
@@ -19,6 +34,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         InputError: the folder does not exist, is not writable, or the disk is full.
     """
     path = Path(path)
+    require_writable(path)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
     except OSError as error:

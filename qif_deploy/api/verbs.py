@@ -15,7 +15,7 @@ from qif_deploy.analysis.check_network import CheckReport, Finding, Severity, ch
 from qif_deploy.api.backends import Backend, Execution, check_backend, execute
 from qif_deploy.api.loading import FloatModel, RealInputs, dataset_inputs, existing_file, load_float_model, load_network, read_inputs
 from qif_deploy.api.results import ExportOutcome, QuantizeOutcome, RunOutcome, TargetsOutcome, TrainOutcome, VerifyOutcome
-from qif_deploy.atomic import write_text
+from qif_deploy.atomic import require_writable, write_text
 from qif_deploy.errors import InputError, QifError
 from qif_deploy.fidelity import Fidelity, compare_fidelity
 from qif_deploy.ir.graph import QuantizedGraph
@@ -60,10 +60,8 @@ def quantize(model: Path, *, target: str, out: Path | None = None, steps: int | 
 
     profile = load_target(target)
     source = load_float_model(model)
+    path = destination(out, default=Path(model).parent / "net.nir")
     network, report = quantize_model(source, profile, steps=steps)
-    path = Path(model).parent / "net.nir" if out is None else Path(out)
-    if path.suffix != ".nir":
-        raise InputError(f"output {str(path)!r} does not end in .nir; the artefact is a NIR file")
     write_nir(network, path)
     return QuantizeOutcome(path=path, network=network, report=report, fold_residual=max(source.fold.residual.values(), default=0.0))
 
@@ -143,6 +141,7 @@ def run(
     how = Execution() if how is None else how
     chosen = parse_backend(backend)
     path = existing_file(network)
+    vectors = destination(out, default=path.parent / "vectors.npz")
     start = time.perf_counter()
     if path.suffix == ".onnx":
         if chosen is not Backend.ONNX:
@@ -157,7 +156,6 @@ def run(
         graph = load_network(path)
         trace = execute(chosen, graph, read_inputs(graph, input, steps=steps, encode=encode), how=how, progress=progress)
     seconds = time.perf_counter() - start
-    vectors = path.parent / "vectors.npz" if out is None else Path(out)
     trace.save(vectors)
     classes = tuple(int(c) for c in trace.readout.argmax(axis=1))
     return RunOutcome(
@@ -174,9 +172,10 @@ def run(
 def diff(model: Path, network: Path, *, data: str | None = None, samples: int | None = None, out: Path | None = None) -> Fidelity:
     """Compare float and integer network on a data set (or a ``.npy`` of codes); write ``fidelity.json``."""
     source, graph = load_float_model(model), load_network(network)
+    path = destination(out, default=Path(network).parent / "fidelity.json")
     real = real_inputs(graph, data=data, input_file=None, samples=samples)
     found = fidelity_of(source, graph, real)
-    write_json(Path(network).parent / "fidelity.json" if out is None else Path(out), found.as_json())
+    write_json(path, found.as_json())
     return found
 
 
@@ -205,6 +204,7 @@ def verify(
     how = Execution() if how is None else how
     chosen = COMPARED if backends is None else tuple(parse_backend(name) for name in backends)
     graph = load_network(network)
+    path = destination(out, default=Path(network).parent / "verify.json")
     real = real_inputs(graph, data=data, input_file=input, samples=samples)
     reference = run_reference(graph, real.codes)
     checks = {}
@@ -213,24 +213,25 @@ def verify(
             progress(done / len(chosen))
         checks[backend.value] = check_backend(backend, graph, real.codes, reference, how=how)
     outcome = VerifyOutcome(backends=checks, source=real.source)
-    write_json(Path(network).parent / "verify.json" if out is None else Path(out), outcome.as_json())
+    write_json(path, outcome.as_json())
     return outcome
 
 
 def export(network: Path, *, to: str, out: Path | None = None) -> ExportOutcome:
     """Write an interchange file, verified before it is reported."""
     graph = load_network(network)
-    path = Path(network).with_suffix(f".{to}") if out is None else Path(out)
     match to:
         case "onnx":
             from qif_export.onnx.write import write_onnx
 
+            path = destination(out, default=Path(network).with_suffix(".onnx"))
             return ExportOutcome(report=write_onnx(graph, path).as_json())
         case "nir":
             from qif_export.nir.write import write_nir
 
             if out is None:
                 raise InputError("export to nir writes the artefact anew; name the new file with --out")
+            path = destination(out, default=Path(network))
             return ExportOutcome(report=write_nir(graph, path).as_json())
         case _:
             raise InputError(f"format {to!r} is unknown; use one of nir, onnx")
@@ -248,9 +249,10 @@ def energy(
     """Count the operations of a run on real input and price them; write ``energy.json``."""
     graph = load_network(network)
     price_list = load_price_list(prices)
+    path = destination(out, default=Path(network).parent / "energy.json")
     real = real_inputs(graph, data=data, input_file=input, samples=samples)
     estimate = estimate_energy(count_operations(graph, run_reference(graph, real.codes)), price_list)
-    write_json(Path(network).parent / "energy.json" if out is None else Path(out), estimate.as_json())
+    write_json(path, estimate.as_json())
     return estimate
 
 
@@ -267,7 +269,9 @@ def real_inputs(graph: QuantizedGraph, *, data: str | None, input_file: Path | N
     """Inputs from a file of codes or a data set; ``data`` may be the name of one or the path of a ``.npy``/``.npz``."""
     if samples is not None and samples < 1:
         raise InputError(f"samples {samples} is below 1; ask for at least one")
-    if input_file is None and data is not None and Path(data).suffix in (".npy", ".npz"):
+    if input_file is not None and data is not None:
+        raise InputError(f"both --input {str(input_file)!r} and --data {data!r} are given; give one of them")
+    if data is not None and Path(data).suffix in (".npy", ".npz"):
         input_file = Path(data)
     if input_file is None:
         return dataset_inputs(graph, data, samples=samples)
@@ -283,6 +287,19 @@ def parse_backend(name: str) -> Backend:
     return Backend(name)
 
 
+def destination(out: Path | None, *, default: Path) -> Path:
+    """Return where to write: ``out``, or ``default``; asked before any work, so that no result is computed for nothing.
+
+    Raises:
+        InputError: nothing can be written there, or the file would not be of the kind that ``default`` names.
+    """
+    path = default if out is None else Path(out)
+    if path.suffix != default.suffix:
+        raise InputError(f"output {str(path)!r} does not end in {default.suffix}; name it so, as the verbs that read it ask for that")
+    require_writable(path)
+    return path
+
+
 def make_folder(path: Path) -> Path:
     """Make a folder for results."""
     try:
@@ -294,4 +311,4 @@ def make_folder(path: Path) -> Path:
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Write JSON atomically; not a number is not JSON, so it raises instead of writing one."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    write_text(destination(path, default=Path("result.json")), json.dumps(value, indent=2, allow_nan=False) + "\n")

@@ -78,6 +78,10 @@ def _prepare(graph: DeclaresInputs, name: str, codes: NDArray[np.generic], steps
     if codes.ndim != len(node.shape) + 2 or codes.shape[2:] != node.shape:
         wanted = ", ".join(map(str, node.shape))
         raise InputError(f"input {name!r}: shape {codes.shape} does not fit; give (time, batch, {wanted}), or (batch, {wanted}) to hold")
+    if steps is not None and codes.shape[0] != steps:
+        raise InputError(
+            f"input {name!r}: it holds {codes.shape[0]} time steps, {steps} were asked for; give one frame per sample to hold it"
+        )
     findings = []
     if codes.size and (codes.min() < node.low or codes.max() > node.high):
         worst = codes.min() if codes.min() < node.low else codes.max()
@@ -87,10 +91,22 @@ def _prepare(graph: DeclaresInputs, name: str, codes: NDArray[np.generic], steps
 
 
 def encode(graph: DeclaresInputs, arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.int64]]:
-    """Turn float inputs into codes, ``rint(x / scale)``; a value outside the code range is an error, never clipped."""
+    """Turn float inputs into codes, ``rint(x / scale)``; a value outside the code range is an error, never clipped.
+
+    Raises:
+        InputError: unknown name, a dtype other than floats, or a value that is not finite.
+    """
     if set(arrays) == {""} and len(graph.inputs) == 1:
         arrays = {next(iter(graph.inputs)): arrays[""]}
     unknown = sorted(set(arrays) - set(graph.inputs))
     if unknown:
         raise InputError(f"inputs {unknown} are not of the network, which has {sorted(graph.inputs)}; name the arrays of the .npz so")
+    findings = [
+        f"input {name!r}: dtype {np.asarray(values).dtype} is not real floats; leave out --encode for codes"
+        for name, values in arrays.items()
+        if not np.issubdtype(np.asarray(values).dtype, np.floating)
+    ]
+    raise_findings(InputError, findings)
+    if not all(np.isfinite(values).all() for values in arrays.values()):
+        raise InputError("the input holds a value that is not finite; replace NaN and infinity before encoding")
     return {name: rint_codes(np.asarray(values, np.float64), graph.code_input(name).scale) for name, values in arrays.items()}

@@ -1,0 +1,67 @@
+"""Results that cannot be written, or that turn out wrong while they are: one line, and nothing half-written stays."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.core.cli_runner import assert_one_line, cli
+from tests.core.conftest import Artefacts, words_of
+
+WRITING = {
+    "quantize MODEL": ".nir", "run NET --input CODES": ".npz", "verify NET --backend batched": ".json", "energy NET": ".json",
+    "diff MODEL NET": ".json", "export NET --to onnx": ".onnx", "export NET --to nir": ".nir", "check NET": ".json", "targets": ".json",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line", WRITING)
+def test_results_that_cannot_be_written(tiny: Artefacts, wrong: Path, place: Path, line: str) -> None:
+    suffix, words = WRITING[line], words_of(tiny, wrong, line)
+    folder = place / f"results{suffix}"
+    folder.mkdir()
+    for out, reason in ((place / "none" / f"x{suffix}", "does not exist"), (folder, "is a folder"), ("x.txt", f"does not end in {suffix}")):
+        assert_one_line(cli(*words, "--out", out), "x.txt" if out == "x.txt" else "cannot write", reason)
+
+
+@pytest.mark.parametrize("line", ["train --recipe RECIPE", "demo --recipe RECIPE"])
+def test_result_folders_that_cannot_be_made(tiny: Artefacts, wrong: Path, place: Path, line: str) -> None:
+    for out in (tiny.codes, tiny.codes / "below"):
+        assert_one_line(cli(*words_of(tiny, wrong, line), "--out", out), "cannot make folder", "choose another --out")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write into read-only folders")
+@pytest.mark.parametrize("line", WRITING)
+def test_read_only_folders(tiny: Artefacts, wrong: Path, place: Path, line: str) -> None:
+    place.chmod(0o500)
+    try:
+        assert_one_line(cli(*words_of(tiny, wrong, line), "--out", f"x{WRITING[line]}"), "not writable")
+    finally:
+        place.chmod(0o700)
+
+
+def test_a_full_disk_leaves_nothing(tiny: Artefacts, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(stream: Any, **_arrays: Any) -> None:
+        stream.write(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    assert_one_line(cli("run", tiny.network, "--input", tiny.codes, "--out", "v.npz"), "cannot write 'v.npz': No space left on device")
+
+
+def test_an_exported_file_that_computes_something_else_is_not_left(tiny: Artefacts, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import qif_export.onnx.write as write
+
+    def wrong_by_one(*arguments: Any, **options: Any) -> Any:
+        trace = run(*arguments, **options)
+        trace.readout[0, 0] += 1
+        return trace
+
+    run = write.run_onnx
+    monkeypatch.setattr(write, "run_onnx", wrong_by_one)
+    result = cli("export", tiny.network, "--to", "onnx", "--out", "net.onnx")
+    assert_one_line(result, "readout at (0, 0)", "nothing was written", code=1)
