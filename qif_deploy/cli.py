@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TextIO
 
 import typer
 
@@ -318,9 +318,20 @@ def show(outcome: Outcome, table: Callable[[], Any], *, json: bool, quiet: bool)
     if not quiet:
         from rich.console import Console
 
-        Console(stderr=json, highlight=False).print(table())
+        with _reader_may_leave(sys.stderr if json else sys.stdout):
+            Console(stderr=json, highlight=False).print(table())
     if json:
-        typer.echo(json_module.dumps(outcome.as_json(), indent=2, allow_nan=False))
+        with _reader_may_leave(sys.stdout):
+            typer.echo(json_module.dumps(outcome.as_json(), indent=2, allow_nan=False))
+
+
+@contextmanager
+def _reader_may_leave(stream: TextIO) -> Iterator[None]:
+    """Let ``| head`` end without an error and without changing the exit code; rich and typer would make it a 1."""
+    try:
+        yield
+    except (BrokenPipeError, SystemExit):  # rich turns the one into the other
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager
@@ -367,14 +378,13 @@ def _guarded(arguments: list[str]) -> int:
     except QifError as error:
         return _say(str(error), BROKEN)
     except (KeyboardInterrupt, typer.Abort):
-        return _say("interrupted; no half-written file is left", INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nothing more to tell it
-        return HOLDS
+        code = INTERRUPTED
     except MemoryError:
         return _say("out of memory; use fewer --samples", BROKEN)
     except OSError as error:
         return _say(f"{error.filename or 'file system'}: {error.strerror or error}; free space or check permissions", BAD_INPUT)
+    if code == INTERRUPTED:  # newer typer hands Ctrl-C on as this code, without a word
+        return _say("interrupted; no half-written file is left", INTERRUPTED)
     return code if isinstance(code, int) else HOLDS
 
 

@@ -37,7 +37,8 @@ def to_graph(network: SpikingNetwork) -> Graph:
     """Return the network in evaluation mode as a float graph: one node per layer of its spec, under the same name.
 
     Dropout does nothing outside training: it gets no node, and its readers read its source. An identity shortcut becomes the
-    depthwise 1x1 convolution that it stands for. All values are the module's own, widened to float64, so ``run_float`` on the graph computes what the module does.
+    depthwise 1x1 convolution that it stands for. All values are the module's own, widened to float64, so ``run_float`` on
+    the graph computes what the module does.
     tdBN's ``alpha * theta`` is part of the BatchNorm node's gain.
     """
     spec = network.spec

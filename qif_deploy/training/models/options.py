@@ -54,5 +54,6 @@ class ModelOptions:
         """
         if self.channels or self.hidden:
             raise InputError(
-                f"model {model!r}: channels = {self.channels}, hidden = {self.hidden}, but its channels are published; leave both out and use width"
+                f"model {model!r}: channels = {self.channels}, hidden = {self.hidden}, but its channels are published; "
+                "leave both out and use width"
             )

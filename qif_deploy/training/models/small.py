@@ -32,7 +32,8 @@ def mlp_spec(input_spec: InputSpec, options: ModelOptions) -> NetworkSpec:
     """
     if not options.channels or options.hidden:
         raise InputError(
-            f"model 'mlp': channels = {options.channels}, hidden = {options.hidden}; give the neurons of every hidden population as channels"
+            f"model 'mlp': channels = {options.channels}, hidden = {options.hidden}; "
+            "give the neurons of every hidden population as channels"
         )
     stack = LayerStack(input_spec)
     stack.flatten()
