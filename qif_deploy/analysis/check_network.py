@@ -17,6 +17,9 @@ from qif_deploy.fixedpoint import NumberFormat
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.ir.nodes import Conv2dCodes, DenseCodes
 
+FINE_THETA = 256
+"""Codes of the median threshold below which rounding shows: a step of the membrane is then above 0.4 % of theta."""
+
 
 class Severity(enum.Enum):
     """How much a finding matters: ERROR fails the check, WARN is worth a look, INFO is a fact."""
@@ -83,7 +86,9 @@ def check_network(graph: QuantizedGraph, *, target_format: NumberFormat | None =
         findings += _census_findings(graph, proof)
     if target_format is not None:
         findings += _width_findings(graph, target_format)
-    return CheckReport(findings=tuple(findings), ranges=ranges, resolution=_resolution(graph))
+    resolution = _resolution(graph)
+    findings += _resolution_findings(graph, resolution)
+    return CheckReport(findings=tuple(findings), ranges=ranges, resolution=resolution)
 
 
 def _range_findings(graph: QuantizedGraph, proof: RangeProof) -> list[Finding]:
@@ -161,6 +166,25 @@ def _width_findings(graph: QuantizedGraph, f: NumberFormat) -> list[Finding]:
             )
         )
     return findings
+
+
+def _resolution_findings(graph: QuantizedGraph, resolution: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+    """A grid that is coarse for its threshold or wastes its weight codes is legal, and rarely what was meant."""
+    half_weights = (graph.number_format.weight_limit + 1) // 2
+    limits = {"theta_code_median": FINE_THETA, "weight_code_max_median": half_weights}
+    return [
+        Finding(
+            rule="resolution",
+            severity=Severity.WARN,
+            object=f"{name}.{quantity}",
+            value=row[quantity],
+            limit=f"at least {limit}",
+            remedy=f"a wider format than {graph.number_format.name!r}, a lower clamp (u_min) in training, or fewer steps make room",
+        )
+        for name, row in resolution.items()
+        for quantity, limit in limits.items()
+        if row[quantity] is not None and row[quantity] < limit
+    ]
 
 
 def _resolution(graph: QuantizedGraph) -> dict[str, dict[str, Any]]:

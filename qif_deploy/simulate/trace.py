@@ -101,11 +101,12 @@ def load_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
         InputError: missing, unreadable, or not such a file.
     """
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"": loaded}
-        with loaded:
-            return {key: loaded[key] for key in loaded.files}
+        with path.open("rb") as stream:  # ours to close: numpy leaves a damaged archive open
+            loaded = np.load(stream, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return {"": loaded}
+            with loaded:
+                return {key: loaded[key] for key in loaded.files}
     except FileNotFoundError:
         raise InputError(f"file {str(path)!r} does not exist; check the path") from None
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:

@@ -9,8 +9,8 @@ import pytest
 
 import qif_deploy.api.demonstration as demonstration
 import qif_deploy.simulate.engine.batched as batched
-from qif_deploy.api.loading import RealInputs
-from qif_deploy.errors import BackendError
+import qif_hardware.lava.run as lava_run
+from qif_deploy.errors import BackendError, MissingDependencyError
 from qif_deploy.simulate.trace import Trace
 from tests.core.cli_runner import assert_one_line, cli, contents
 from tests.core.conftest import Artefacts
@@ -78,24 +78,30 @@ def test_run_exits_1_where_a_backend_breaks(tiny: Artefacts, tmp_path: Path, mon
     assert contents(tmp_path) == {}
 
 
-@pytest.mark.parametrize("damaged", [False, True])
-def test_demo_goes_the_whole_way(tiny: Artefacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: bool) -> None:
-    def few(graph: Any, name: Any, *, samples: int | None) -> RealInputs:
-        return whole(graph, name, samples=40)
+def lava_is_missing() -> str:
+    raise MissingDependencyError("Lava backend: package 'lava-nc' is not installed")
 
+
+@pytest.mark.parametrize(("lava", "batched_differs"), [(False, False), (False, True), pytest.param(True, False, marks=NEEDS_LAVA)])
+def test_demo_holds_only_where_every_backend_is_exact(
+    tiny: Artefacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lava: bool, batched_differs: bool
+) -> None:
     whole = demonstration.dataset_inputs
-    monkeypatch.setattr(demonstration, "dataset_inputs", few)
-    if damaged:
+    monkeypatch.setattr(demonstration, "dataset_inputs", lambda graph, name, *, samples: whole(graph, name, samples=40))
+    if batched_differs:
         monkeypatch.setattr(batched, "run_batched", one_spike_flipped(batched.run_batched))
+    if not lava:
+        monkeypatch.setattr(lava_run, "require_lava", lava_is_missing)
     result = cli("demo", "--recipe", tiny.recipe, "--out", tmp_path / "deep" / "run", "--json")
     said = result.json
-    keys = {"accuracy", "spike_agreement", "flips_per_spike", "backends", "artefacts", "seconds"}
-    assert keys <= set(said)
+    assert result.code == (0 if lava else 1)
+    assert {"accuracy", "spike_agreement", "flips_per_spike", "backends", "artefacts", "seconds"} <= set(said)
     assert set(said["accuracy"]) == {"float", "integer"}
-    assert list(said["backends"]) == ["batched", "onnx", "lava"]
-    assert said["backends"]["onnx"]["exact"] is True
-    assert said["backends"]["batched"]["exact"] is not damaged
-    exact = all(found["exact"] for found in said["backends"].values())
-    assert result.code == (0 if exact else 1)
+    assert {name: found["exact"] for name, found in said["backends"].items()} == {
+        "batched": not batched_differs,
+        "onnx": True,
+        "lava": True if lava else None,
+    }
+    assert lava or "not installed" in said["backends"]["lava"]["skipped"]
     assert all(Path(path).is_file() for path in said["artefacts"].values())
     assert {Path(path).name for path in said["artefacts"].values()} | {"demo.json"} == set(contents(tmp_path / "deep" / "run"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +46,40 @@ def test_read_only_folders(tiny: Artefacts, wrong: Path, place: Path, line: str)
         place.chmod(0o700)
 
 
-def test_a_full_disk_leaves_nothing(tiny: Artefacts, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(stream: Any, **_arrays: Any) -> None:
-        stream.write(b"half")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+def full_disk() -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(np, "savez_compressed", full)
-    assert_one_line(cli("run", tiny.network, "--input", tiny.codes, "--out", "v.npz"), "cannot write 'v.npz': No space left on device")
+
+def ctrl_c() -> None:
+    raise KeyboardInterrupt
+
+
+def terminated() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def out_of_memory() -> None:
+    raise MemoryError
+
+
+@pytest.mark.parametrize(
+    ("cause", "code", "line"),
+    [
+        (full_disk, 2, "cannot write 'v.npz': No space left on device"),
+        (ctrl_c, 130, "interrupted; no half-written file is left"),
+        (terminated, 130, "interrupted; no half-written file is left"),
+        (out_of_memory, 1, "out of memory"),
+    ],
+)
+def test_a_file_that_breaks_off_is_removed(
+    tiny: Artefacts, place: Path, monkeypatch: pytest.MonkeyPatch, cause: Callable[[], None], code: int, line: str
+) -> None:
+    def breaks_off(stream: Any, **_arrays: Any) -> None:
+        stream.write(b"half")
+        cause()
+
+    monkeypatch.setattr(np, "savez_compressed", breaks_off)
+    assert_one_line(cli("run", tiny.network, "--input", tiny.codes, "--out", "v.npz"), line, code=code)
 
 
 def test_an_exported_file_that_computes_something_else_is_not_left(tiny: Artefacts, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

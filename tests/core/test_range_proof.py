@@ -151,3 +151,17 @@ def test_check_compares_widths_with_a_target() -> None:
         ("width", "weight_bits"),
         ("width", "state_bits"),
     }
+
+
+def test_a_coarse_grid_is_a_warning_not_an_error() -> None:
+    coarse = chain()
+    q1 = coarse.population("q1")
+    few = replace(q1.constants, theta=np.full(4, 60), reset=np.zeros(4, int), r0=np.zeros(4, int))
+    graph = QuantizedGraph(
+        nodes=dict(coarse.nodes) | {"q1": replace(q1, constants=few)}, edges=coarse.edges, number_format=coarse.number_format, steps=4
+    )
+    report = check_network(graph)
+    assert report.verdict == "warn"
+    warned = {f.object: (f.value, f.limit) for f in report.findings if f.rule == "resolution"}
+    assert warned["q1.theta_code_median"] == (60, "at least 256")
+    assert "q3.theta_code_median" not in warned

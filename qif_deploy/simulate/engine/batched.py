@@ -32,8 +32,8 @@ def run_batched(graph: QuantizedGraph, inputs: Mapping[str, InputCodes], *, devi
     """
     try:
         target = torch.device(device)
-        torch.empty(0, device=target)
-    except (RuntimeError, AssertionError) as error:
+        torch.empty(0, device=target).cpu()  # a device without memory of its own fails here
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise InputError(f"device {device!r} is not usable here ({str(error).splitlines()[0]}); use 'cpu'") from None
     steps, samples = next(iter(inputs.values())).shape[:2]
     require_steps(graph, steps)  # int32 rests on the proof, and the proof on the number of steps
