@@ -23,7 +23,11 @@ RESNET34_STAGES: Stages = ((64, 3), (128, 4), (256, 6), (512, 3))
 
 
 def resnet19_spec(input_spec: InputSpec, options: ModelOptions) -> NetworkSpec:
-    """Return ResNet-19 as the paper's table has it: stem of 128 channels, FC 256 with norm-free bias in front of the classes."""
+    """Return ResNet-19 as the paper's table has it: stem of 128 channels, FC 256 with a population in front of the classes.
+
+    FC 256 has a norm as every population has, where the authors' code has a bias alone: 256 gains more. Without it the currents
+    start at a tenth of the threshold, outside the surrogate window, which is derived for normalised input.
+    """
     return _resnet19("resnet19", input_spec, options, stem=128)
 
 
