@@ -217,11 +217,6 @@ def test_layers_check_their_numbers() -> None:
         DropoutLayer(name="drop", source="qif", rate=1.0)
 
 
-def test_a_norm_without_variance_is_refused() -> None:
-    with pytest.raises(InputError, match="1 value per channel has no variance"):
-        ThresholdDependentBatchNorm(np.ones(3), alpha=1.0)(torch.zeros(1, 1, 3))
-
-
 def test_mlp_takes_features() -> None:
     network = network_of(model_spec("mlp", image((12,)), steps=2, channels=(5,)))
     assert network(frames(network.spec)).shape == (2, 8, 10)
