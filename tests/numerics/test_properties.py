@@ -43,6 +43,10 @@ def test_intervals_hold_every_reachable_value() -> None:
     properties.ranges_are_sound(step_ranges)
 
 
+def test_intervals_are_no_wider_than_a_rounding() -> None:
+    properties.ranges_are_tight(step_ranges)
+
+
 def test_reference_equals_the_oracle_with_two_branches() -> None:
     properties.reference_equals_oracle(run_reference)
 
