@@ -10,7 +10,7 @@ import numpy as np
 
 from qif_deploy.analysis.fan_in import branch_ranges, synapse_range
 from qif_deploy.analysis.interval import Interval, signed_bits
-from qif_deploy.analysis.reachable import ITERATION_LIMIT, reachable_ranges
+from qif_deploy.analysis.reachable import ITERATION_LIMIT, reachable_ranges, require_coverable
 from qif_deploy.analysis.signal_range import Signal, signal_of
 from qif_deploy.analysis.step_range import step_ranges
 from qif_deploy.fixedpoint import RoundingMode, saturate
@@ -112,7 +112,9 @@ def prove_ranges(graph: QuantizedGraph, *, steps: int | None) -> RangeProof:
 
     Raises:
         FormatError: a shifted sum beyond 60 bits.
+        InputError: fewer than one step.
     """
+    require_coverable(steps)
     nodes: dict[str, PopulationProof] = {}
     for name in graph.populations:
         acc, current = branch_ranges(*_incoming(graph, name), graph.population(name).constants.bias)

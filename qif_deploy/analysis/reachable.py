@@ -13,6 +13,7 @@ import numpy as np
 
 from qif_deploy.analysis.interval import Interval
 from qif_deploy.analysis.step_range import after_reset, step_ranges
+from qif_deploy.errors import InputError
 from qif_deploy.neuron.constants import FixedConstants
 from qif_deploy.shapes import ChannelFlags, ChannelFloats
 
@@ -24,6 +25,14 @@ FIRST_GUESS = 16
 
 DOUBLINGS, HALVINGS, SHRINKINGS = 24, 10, 8
 """Search for the interval: doublings of the last growth until it holds, halvings towards the smallest that does, steps within it."""
+
+
+def require_coverable(steps: int | None) -> None:
+    """Raise InputError when a proof over ``steps`` steps would cover nothing."""
+    if steps is not None and not (isinstance(steps, int) and steps >= 1):
+        raise InputError(
+            f"steps {steps!r} is no number of time steps that a proof can cover; give an integer of at least 1, or None for any"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +54,11 @@ def reachable_ranges(k: FixedConstants, i: Interval, *, steps: int | None) -> Re
         k: constants of the population.
         i: range of the input, shifts and bias included, the same at every step.
         steps: number of steps to cover, None for any; above ITERATION_LIMIT only an interval that is never left covers them.
+
+    Raises:
+        InputError: fewer than one step.
     """
+    require_coverable(steps)
     r = Interval(lo=k.r0.copy(), hi=k.r0.copy())
     open_ended = steps is None or steps > ITERATION_LIMIT
     seen: dict[str, Interval] = {}
@@ -126,4 +139,4 @@ def _next(k: FixedConstants, i: Interval, r: Interval) -> Interval:
     return after_reset(k, step_ranges(k, r, i)["u"]).hull(Interval(lo=k.r0, hi=k.r0))
 
 
-__all__ = ["ITERATION_LIMIT", "Reachable", "reachable_ranges"]
+__all__ = ["ITERATION_LIMIT", "Reachable", "reachable_ranges", "require_coverable"]
