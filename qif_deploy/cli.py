@@ -101,6 +101,14 @@ def demo(
 def train(
     recipe: Annotated[str, typer.Option("--recipe", help="Training recipe by name, or the path of a .toml file.")],
     out: Annotated[Path | None, out_option("Folder for model.safetensors and metrics.json; default: runs/RECIPE.")] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the data, instead of the recipe's.")] = None,
+    data_root: Annotated[Path | None, typer.Option("--data-root", help="Folder that holds the folders of data sets.")] = None,
+    accelerator: Annotated[str, typer.Option("--accelerator", help="auto (a GPU if there is one), cpu or gpu.")] = "auto",
+    devices: Annotated[int, typer.Option("--devices", min=1, help="Devices, one process each; on each of --nodes.")] = 1,
+    nodes: Annotated[int, typer.Option("--nodes", min=1, help="Machines; start this command on each by torchrun or SLURM.")] = 1,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads per process on the CPU; 1 repeats to the bit anywhere.")] = 1,
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes per device that read and augment samples.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last whole epoch in --out.")] = False,
     seed: Seed = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -108,11 +116,17 @@ def train(
 ) -> int:
     """Train a network by a recipe."""
     from qif_deploy.api.verbs import train as run_train
+    from qif_deploy.api.verbs import training_options
     from qif_deploy.presentation import train_table
 
     folder = Path("runs") / Path(recipe).stem if out is None else out
-    with stages(("train",), shown=not quiet) as report:
-        outcome = run_train(recipe, out=folder, seed=seed, progress=lambda share: report("train", share))
+    how = training_options(
+        accelerator=accelerator, devices=devices, nodes=nodes, threads=threads, workers=workers, folder=folder, resume=resume
+    )
+    with stages(("train",), shown=not quiet and how.is_first) as report:
+        outcome = run_train(
+            recipe, out=folder, seed=seed, epochs=epochs, data_root=data_root, how=how, progress=lambda share: report("train", share)
+        )
     show(outcome, lambda: train_table(outcome), json=json, quiet=quiet)
     return HOLDS
 

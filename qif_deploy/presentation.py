@@ -36,8 +36,10 @@ def demo_table(outcome: DemoOutcome) -> RenderableType:
 def train_table(outcome: TrainOutcome) -> RenderableType:
     """Accuracy and firing rates."""
     table = _table("train", ("", ""), "trained")
-    table.add_row("accuracy, train part", _percent(outcome.metrics["accuracy_train"]))
-    table.add_row("accuracy, test part", _percent(outcome.metrics["accuracy_test"]))
+    for part in ("train", "validation", "test"):
+        accuracy = outcome.metrics[f"accuracy_{part}"]
+        if accuracy is not None:
+            table.add_row(f"accuracy, {part} part", _percent(accuracy))
     for name, rate in outcome.metrics["rates"].items():
         table.add_row(f"firing rate, {name}", _percent(rate))
     table.add_row("seconds", f"{outcome.metrics['seconds']:.1f}")

@@ -217,7 +217,8 @@ def _next_density(params: QIFParams, centre: Nodes, weight: Nodes, sigma: Channe
     total = mass.sum(axis=1, keepdims=True)
     if (np.abs(total - 1) > MASS_ERROR).any():
         raise InputError(
-            f"moments: {nodes} nodes hold {total.min():.6f} of the density's mass; the state spreads too far for its noise, give more nodes"
+            f"moments: {nodes} nodes hold {total.min():.6f} of the density's mass; the state spreads too far for its noise, "
+            "give more nodes, or a fixed surrogate window where the map runs away, as a parabola does under subtract"
         )
     return u, mass / total  # else the quadrature's own error would build up over the steps
 

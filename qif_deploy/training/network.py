@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing_extensions import assert_never
 
 from qif_deploy.ir.nodes import Reduce
-from qif_deploy.neuron.moments import surrogate_window
 from qif_deploy.neuron.params import QIFParams
 from qif_deploy.training._torch import torch
 from qif_deploy.training.layers import IdentityShortcut, SampleDropout, TimeFirst
@@ -25,7 +24,8 @@ from qif_deploy.training.spec import (
     ShortcutLayer,
     sources_of,
 )
-from qif_deploy.training.spike import RectangularSpike
+from qif_deploy.training.stable_map import LearnedConstant
+from qif_deploy.training.surrogate import Surrogate
 from qif_deploy.training.tdbn import ThresholdDependentBatchNorm
 
 Tensor = torch.Tensor
@@ -34,22 +34,30 @@ Tensor = torch.Tensor
 class SpikingNetwork(torch.nn.Module):
     """One kind of neuron throughout; direct coding: a frame of codes is held for all steps as ``code * scale``.
 
-    The surrogate window of every population follows from the neuron's parameters and from what the normalisation
-    makes of its input, N(0, (alpha theta)^2).
-
     Args:
         spec: layers and number of steps.
-        params: the neuron, one value per parameter.
-        alpha: of the threshold-dependent batch normalisation.
-        window: half width of the surrogate window in standard deviations of ``u``.
+        params: the neuron to start from, one value per parameter.
+        alpha: of the threshold-dependent batch normalisation, which makes the input of a population N(0, (alpha theta)^2).
+        surrogate: what stands for the derivative of a spike.
         detach_reset: cut the gradient through the reset.
+        learned: constants that every population learns for itself; a derived window then follows them.
+
+    Raises:
+        InputError: learned constants that start outside their stable range.
     """
 
-    def __init__(self, spec: NetworkSpec, *, params: QIFParams, alpha: float, window: float, detach_reset: bool = True) -> None:
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        *,
+        params: QIFParams,
+        alpha: float,
+        surrogate: Surrogate,
+        detach_reset: bool = True,
+        learned: frozenset[LearnedConstant] = frozenset(),
+    ) -> None:
         super().__init__()
         self.spec = spec
-        input_var = (alpha * params.theta) ** 2
-        half_width = surrogate_window(params, input_mean=0.0, input_var=input_var, steps=spec.steps, multiple=window)
         modules: dict[str, torch.nn.Module] = {}
         for layer in spec.layers:
             match layer:
@@ -61,8 +69,13 @@ class SpikingNetwork(torch.nn.Module):
                 case DropoutLayer():
                     modules[layer.name] = SampleDropout(layer.rate)
                 case PopulationLayer():
-                    spike = RectangularSpike(half_width, on_equal=params.spike_on_equal)
-                    modules[layer.name] = QIFNeuron(params, spike=spike, detach_reset=detach_reset)
+                    modules[layer.name] = QIFNeuron(
+                        params,
+                        spike=surrogate.spike(params),
+                        detach_reset=detach_reset,
+                        learned=learned,
+                        window=surrogate.window if learned else None,
+                    )
                 case ConvLayer() | DenseLayer() | PoolLayer() | FlattenLayer():
                     modules[layer.name] = TimeFirst(_stateless(layer))
                 case ReadoutLayer():

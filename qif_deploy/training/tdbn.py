@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from qif_deploy.errors import InputError
 from qif_deploy.shapes import ChannelFloats
 from qif_deploy.training._torch import torch
+from qif_deploy.training.synchronised import processes, synchronised_batch_norm
 
 Tensor = torch.Tensor
 
@@ -14,6 +16,9 @@ class ThresholdDependentBatchNorm(torch.nn.Module):
     Mean and variance run over (time, batch, height, width), so that the input of a population starts as
     N(0, (alpha theta)^2) at all steps together. ``gain`` starts at 1 and ``shift`` at 0. Evaluation uses running
     estimates, kept by torch's rule: ``running += momentum * (batch - running)``, the variance unbiased.
+
+    In training under torch.distributed the statistics are those of all processes together, on any backend, so that a batch
+    that is spread over processes is normalised as one.
 
     Source: H. Zheng, Y. Wu, L. Deng, Y. Hu and G. Li, "Going Deeper With Directly-Trained Larger Spiking Neural Networks",
     AAAI 2021, equations 6 to 9.
@@ -40,9 +45,21 @@ class ThresholdDependentBatchNorm(torch.nn.Module):
         self.register_buffer("running_var", torch.ones(theta.size))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise ``(time, batch, channel, ...)``, same axes out."""
+        """Normalise ``(time, batch, channel, ...)``, same axes out.
+
+        Raises:
+            InputError: in training, a single value per channel.
+        """
+        merged = x.flatten(0, 1)
+        if self.training and processes() > 1:
+            found = synchronised_batch_norm(
+                merged, self.running_mean, self.running_var, self.folded_gain(), self.shift, momentum=self.momentum, eps=self.eps
+            )
+            return found.reshape(x.shape)
+        if self.training and merged.numel() == merged.shape[1]:
+            raise InputError("batch normalisation: 1 value per channel has no variance; train with a larger batch or more steps")
         normalised = torch.nn.functional.batch_norm(
-            x.flatten(0, 1),
+            merged,
             self.running_mean,
             self.running_var,
             self.folded_gain(),

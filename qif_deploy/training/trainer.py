@@ -3,39 +3,51 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
-from qif_deploy.datasets.dataset import Dataset
+from qif_deploy.datasets.dataset import EVENT_DATA, Dataset, StreamedDataset, streamed
 from qif_deploy.errors import BackendError, InputError
-from qif_deploy.training._lightning import Batch, run_epochs
+from qif_deploy.training._lightning import Job, resolved, run_epochs
 from qif_deploy.training._torch import torch
-from qif_deploy.training.augment import shift_images
-from qif_deploy.training.evaluation import evaluate
+from qif_deploy.training.assembly import build_network, input_spec
+from qif_deploy.training.batches import Batch, Share, evaluation_batches, training_batches
+from qif_deploy.training.evaluation import EVALUATION_BATCH, Evaluation, count_right, evaluate, evaluate_batches
+from qif_deploy.training.history import History
+from qif_deploy.training.losses import loss_of
 from qif_deploy.training.network import SpikingNetwork
-from qif_deploy.training.recipe import Loss, Recipe
-from qif_deploy.training.spec import InputSpec, convolutional_spec
+from qif_deploy.training.optimisation import make_optimiser, make_schedule
+from qif_deploy.training.recipe import Recipe
+from qif_deploy.training.recipe_options import Encoder, Precision
+from qif_deploy.training.run_options import Accelerator, RunOptions
 
 Tensor = torch.Tensor
+AnyDataset = Dataset | StreamedDataset
+
+VALIDATION_SEED = 0
+"""Draws the validation part: the same samples for every seed of a recipe, so that choices compare."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingMetrics:
-    """What came out for which ``seed``: accuracies 0..1, firing rate per population on the test part, loss per epoch, seconds spent."""
+    """What came out for which ``seed``.
+
+    Accuracies are 0..1; ``rates`` are firing rates per population on the test part; ``losses`` and ``validation`` have one entry
+    per epoch. ``accuracy_train`` is None for data sets that are read sample by sample, ``accuracy_validation`` without that part.
+    """
 
     seed: int
-    accuracy_train: float
+    accuracy_train: float | None
     accuracy_test: float
     rates: Mapping[str, float]
     losses: tuple[float, ...]
     seconds: float
     cpu_seconds: float
+    accuracy_validation: float | None = None
+    validation: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rates", MappingProxyType(dict(self.rates)))
@@ -45,127 +57,168 @@ class TrainingMetrics:
         return {
             "seed": self.seed,
             "accuracy_train": self.accuracy_train,
+            "accuracy_validation": self.accuracy_validation,
             "accuracy_test": self.accuracy_test,
             "rates": dict(self.rates),
             "losses": list(self.losses),
+            "validation": list(self.validation),
             "seconds": self.seconds,
             "cpu_seconds": self.cpu_seconds,
         }
 
 
-def build_network(recipe: Recipe, spec: InputSpec, *, seed: int) -> SpikingNetwork:
-    """Return the untrained network of ``recipe``: the same weights for the same seed, torch's global generator untouched."""
-    layers = convolutional_spec(spec, channels=recipe.channels, hidden=recipe.hidden, steps=recipe.steps)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return SpikingNetwork(
-            layers, params=recipe.neuron.params(), alpha=recipe.alpha, window=recipe.window, detach_reset=recipe.detach_reset
-        )
-
-
 def fit(
-    recipe: Recipe, dataset: Dataset, *, seed: int | None = None, progress: Callable[[float], None] | None = None
+    recipe: Recipe,
+    dataset: AnyDataset,
+    *,
+    seed: int | None = None,
+    progress: Callable[[float], None] | None = None,
+    options: RunOptions | None = None,
 ) -> tuple[SpikingNetwork, TrainingMetrics]:
-    """Train on the CPU: AdamW, one-cycle learning rate, cross-entropy; same seed, same weights on the same machine.
+    """Train; on one CPU process the same seed gives the same weights on the same machine.
+
+    With several processes every one runs this function on its share of each batch; the first returns, the others leave by
+    ``SystemExit(0)`` after the last update, because lightning starts them by running the same command again.
 
     Args:
         recipe: what to train, and how.
         dataset: the training part is learned from, the test part is looked at once, at the end.
         seed: instead of the recipe's.
         progress: called with the share done, 0..1.
+        options: where to run; None for this process, the CPU and no files.
 
     Returns:
-        The network in evaluation mode, and its metrics.
+        The network in evaluation mode on the CPU, and its metrics.
 
     Raises:
-        InputError: the data set has fewer samples than a batch.
+        InputError: recipe, data set and options do not fit together, or the state to resume from is damaged.
         MissingDependencyError: lightning is not installed.
         BackendError: the loss became infinite or undefined.
     """
     seed = recipe.seed if seed is None else seed
-    if len(dataset.x_train) < recipe.batch_size:
-        raise InputError(
-            f"recipe {recipe.name!r}: batch_size = {recipe.batch_size} exceeds {len(dataset.x_train)} training samples; give less"
-        )
-    started, cpu_started = time.perf_counter(), time.process_time()
-    network = build_network(recipe, input_spec(dataset), seed=seed).train()
-    batches = _Batches(dataset, recipe, seed)
-    updates = recipe.epochs * len(batches)
-    losses: list[float] = []
+    options = RunOptions() if options is None else options
+    options = replace(options, accelerator=resolved(options.accelerator))
+    history = History(keep_best=recipe.patience > 0)
+    learned = dataset.validation(recipe.validation_fraction, seed=VALIDATION_SEED) if recipe.validation_fraction else dataset
+    _check(recipe, learned, options)
+    network = build_network(recipe, input_spec(dataset, recipe.encoder), seed=seed).train()
+    batches = training_batches(learned, recipe, seed, workers=options.workers)
 
     def loss(batch: Batch) -> Tensor:
         value = loss_of(network(batch[0]), batch[1], recipe)
-        losses.append(float(value.detach()))
-        if not math.isfinite(losses[-1]):
-            raise BackendError(f"training of recipe {recipe.name!r}: loss {losses[-1]} at update {len(losses)}; lower learning_rate")
-        if progress is not None:
-            progress(len(losses) / updates)
+        if not math.isfinite(value.item()):
+            update = schedule.last_epoch + 1  # torch's word for the number of steps taken
+            raise BackendError(f"training of recipe {recipe.name!r}: loss {value.item()} at update {update}; lower learning_rate")
         return value
 
-    optimiser = _optimiser(network, recipe)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=updates)
-    with _one_thread():
-        run_epochs(network, batches, epochs=recipe.epochs, loss=loss, optimiser=optimiser, schedule=schedule)
-        network.eval()
-        test, train = (evaluate(network, x, y) for x, y in ((dataset.x_test, dataset.y_test), (dataset.x_train, dataset.y_train)))
-    metrics = TrainingMetrics(
-        seed=seed,
-        accuracy_train=train.accuracy,
-        accuracy_test=test.accuracy,
-        rates=test.rates,
-        losses=tuple(np.reshape(losses, (recipe.epochs, -1)).mean(axis=1).tolist()),
-        seconds=time.perf_counter() - started,
-        cpu_seconds=time.process_time() - cpu_started,
-    )
+    def validate(share: Share) -> tuple[int, int]:
+        part = _test_source(learned)
+        batch_size = min(EVALUATION_BATCH, recipe.batch_size)
+        parts = evaluation_batches(part, recipe, learned, batch_size=batch_size, share=share, workers=options.workers)
+        return count_right(network, parts), len(range(share.rank, len(part), share.world))
+
+    optimiser = make_optimiser(network, recipe)
+    schedule = make_schedule(optimiser, recipe, updates_per_epoch=len(batches))
+    with _threads(options), torch.random.fork_rng(devices=[]):
+        job = Job(
+            network=network,
+            batches=batches,
+            recipe=recipe,
+            seed=seed,
+            options=options,
+            loss=loss,
+            optimiser=optimiser,
+            schedule=schedule,
+            history=history,
+            validate=validate if recipe.validation_fraction else None,
+            progress=progress,
+        )
+        if run_epochs(job) != 0:
+            raise SystemExit(0)
+        if history.best_weights is not None:
+            network.load_state_dict(history.best_weights)
+        metrics = _measured(network.eval(), recipe, dataset, learned, seed, options, history)
     return network, metrics
 
 
-def input_spec(dataset: Dataset) -> InputSpec:
-    """Return what a network must know of the data."""
-    return InputSpec(shape=dataset.shape, low=dataset.low, high=dataset.high, scale=dataset.scale, classes=dataset.classes)
+def _measured(
+    network: SpikingNetwork, recipe: Recipe, dataset: AnyDataset, learned: AnyDataset, seed: int, options: RunOptions, history: History
+) -> TrainingMetrics:
+    if options.accelerator is Accelerator.GPU:
+        network.cuda()
+    test = _evaluated(network, recipe, dataset, options)
+    train = None
+    if isinstance(learned, Dataset) and recipe.encoder is Encoder.DIRECT:
+        train = evaluate(network, learned.x_train, learned.y_train).accuracy
+    network.cpu()
+    validation = None
+    if history.validation:
+        validation = max(history.validation) if history.keep_best else history.validation[-1]
+    return TrainingMetrics(
+        seed=seed,
+        accuracy_train=train,
+        accuracy_validation=validation,
+        accuracy_test=test.accuracy,
+        rates=test.rates,
+        losses=tuple(history.losses),
+        validation=tuple(history.validation),
+        seconds=history.seconds,
+        cpu_seconds=history.cpu_seconds,
+    )
 
 
-def loss_of(currents: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
-    """Cross-entropy of readout currents ``(time, batch, class)``."""
-    match recipe.loss:
-        case Loss.MEAN:
-            return torch.nn.functional.cross_entropy(currents.mean(0), labels, label_smoothing=recipe.label_smoothing)
-        case Loss.EACH_STEP:
-            repeated = labels.repeat(currents.shape[0])
-            return torch.nn.functional.cross_entropy(currents.flatten(0, 1), repeated, label_smoothing=recipe.label_smoothing)
+def _evaluated(network: SpikingNetwork, recipe: Recipe, dataset: AnyDataset, options: RunOptions) -> Evaluation:
+    if isinstance(dataset, Dataset) and recipe.encoder is Encoder.DIRECT:
+        return evaluate(network, dataset.x_test, dataset.y_test)
+    batch_size = min(EVALUATION_BATCH, recipe.batch_size)
+    return evaluate_batches(
+        network, evaluation_batches(_test_source(dataset), recipe, dataset, batch_size=batch_size, workers=options.workers)
+    )
 
 
-def _optimiser(network: SpikingNetwork, recipe: Recipe) -> torch.optim.Optimizer:
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    kept = [p for p in network.parameters() if p.ndim <= 1]  # gain, shift, bias: decay would pull the neurons towards silence
-    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": kept, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate)
+def _test_source(dataset: AnyDataset) -> Any:
+    return (streamed(dataset) if isinstance(dataset, Dataset) else dataset).test
+
+
+def _check(recipe: Recipe, dataset: AnyDataset, options: RunOptions) -> None:
+    """Say what does not fit before anything is built.
+
+    Raises:
+        InputError: all findings at once.
+    """
+    samples = len(dataset.x_train) if isinstance(dataset, Dataset) else len(dataset.train)
+    where, findings = f"recipe {recipe.name!r}", []
+    if samples < recipe.batch_size:
+        findings.append(f"{where}: batch_size = {recipe.batch_size} exceeds {samples} training samples; give less")
+    if recipe.batch_size % options.world:
+        findings.append(
+            f"{where}: batch_size = {recipe.batch_size} is no multiple of {options.world} processes; change it, or devices and nodes"
+        )
+    if dataset.frames is not None and dataset.frames != recipe.steps:
+        findings.append(f"{where}: steps = {recipe.steps}, but the data set has {dataset.frames} frames; load it with as many frames")
+    if recipe.precision is Precision.FLOAT16 and options.accelerator is Accelerator.CPU:
+        findings.append(f"{where}: precision = '16-mixed' needs a GPU; use 'bf16-mixed' or '32'")
+    state = options.state_file
+    if options.resume and (state is None or not state.is_file()):
+        findings.append(f"{where}: no training state {str(state)!r} to resume from; train without --resume")
+    if findings:
+        raise InputError("; ".join(findings))
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread for torch: sums keep their order on any number of cores, and networks this small gain nothing from more."""
+def _threads(options: RunOptions) -> Iterator[None]:
+    """Hold torch to so many threads: with one, sums keep their order on any number of cores, and small networks gain nothing from more."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(options.threads)
     try:
         yield
     finally:
         torch.set_num_threads(threads)
 
 
-class _Batches:
-    """Shuffled, shifted batches; every pass draws anew from one generator. The last, smaller batch of a pass is left out."""
+def frames_of(recipe: Recipe) -> int | None:
+    """Return what to ask of ``load_dataset`` or ``open_dataset`` as ``frames``."""
+    return recipe.steps if recipe.dataset in EVENT_DATA else None
 
-    def __init__(self, dataset: Dataset, recipe: Recipe, seed: int) -> None:
-        self.x, self.y = torch.tensor(dataset.x_train), torch.tensor(dataset.y_train)
-        self.recipe = recipe
-        self.generator = torch.Generator().manual_seed(seed)
 
-    def __len__(self) -> int:
-        return len(self.x) // self.recipe.batch_size
-
-    def __iter__(self) -> Iterator[Batch]:
-        order = torch.randperm(len(self.x), generator=self.generator)[: len(self) * self.recipe.batch_size]
-        moved = shift_images(self.x, self.recipe.shift_pixels, self.generator)
-        for chosen in order.reshape(len(self), -1):
-            yield moved[chosen], self.y[chosen]
+__all__ = ["TrainingMetrics", "build_network", "fit", "frames_of", "input_spec", "loss_of"]

@@ -18,7 +18,7 @@ from qif_deploy.training.network import SpikingNetwork
 from qif_deploy.training.neuron_form import LIFForm
 from qif_deploy.training.spec import DenseLayer, FlattenLayer, NetworkSpec, PopulationLayer, ReadoutLayer, convolutional_spec
 from qif_deploy.training.to_graph import to_graph
-from tests.core.trained import IMAGE, chain_network, codes, residual_network
+from tests.core.trained import HALF_DEVIATION, IMAGE, chain_network, codes, residual_network
 
 QUADRATIC = QIFParams.from_fixed_points(a=0.25, u_rest=0.0, u_crit=0.5)
 NETWORKS = {
@@ -109,7 +109,7 @@ def test_two_populations_may_read_a_held_frame_without_synapse_only_through_weig
         DenseLayer(name="fc", source="qif", in_features=64, out_features=10),
         ReadoutLayer(name="readout", sources=("fc",)),
     )
-    network = SpikingNetwork(NetworkSpec(input=IMAGE, layers=layers, steps=4), params=QUADRATIC, alpha=1.0, window=0.5)
+    network = SpikingNetwork(NetworkSpec(input=IMAGE, layers=layers, steps=4), params=QUADRATIC, alpha=1.0, surrogate=HALF_DEVIATION)
     with pytest.raises(GraphError, match="cannot feed QIF 'qif'"):
         to_graph(network)
 

@@ -27,6 +27,7 @@ from qif_deploy.training.network import SpikingNetwork
 from qif_deploy.training.spec import DropoutLayer, InputSpec, NetworkSpec, NormLayer, ShortcutLayer
 from qif_deploy.training.tdbn import ThresholdDependentBatchNorm
 from qif_deploy.training.to_graph import to_graph
+from tests.core.trained import HALF_DEVIATION
 from tests.networks import LOIHI2
 
 NEURONS = {
@@ -62,7 +63,7 @@ def frames(spec: NetworkSpec, samples: int = 8) -> torch.Tensor:
 def network_of(spec: NetworkSpec, neuron: str = "fixed points") -> SpikingNetwork:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return SpikingNetwork(spec, params=NEURONS[neuron], alpha=1.0, window=0.5)
+        return SpikingNetwork(spec, params=NEURONS[neuron], alpha=1.0, surrogate=HALF_DEVIATION)
 
 
 def settled(name: str, neuron: str) -> SpikingNetwork:

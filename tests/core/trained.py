@@ -25,10 +25,12 @@ from qif_deploy.training.spec import (
     PopulationLayer,
     ReadoutLayer,
 )
+from qif_deploy.training.surrogate import DerivedWindow, Surrogate
 from qif_deploy.training.trainer import build_network
 
 torch.set_num_threads(1)  # networks this small gain nothing from more, and beside other work threads wait for each other
 
+HALF_DEVIATION = Surrogate(window=DerivedWindow(multiple=0.5, steps=4, input_std=1.0))
 IMAGE = InputSpec(shape=(1, 8, 8), low=0, high=16, scale=1 / 16, classes=10)
 
 
@@ -85,8 +87,8 @@ def residual_network(params: QIFParams, reduce: Reduce = Reduce.SUM) -> SpikingN
     image = InputSpec(shape=(2, 6, 8), low=0, high=16, scale=1 / 16, classes=5)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = SpikingNetwork(NetworkSpec(input=image, layers=layers, steps=4), params=params, alpha=1.0, window=0.5)
+        network = SpikingNetwork(NetworkSpec(input=image, layers=layers, steps=4), params=params, alpha=1.0, surrogate=HALF_DEVIATION)
     return settled(network)
 
 
-__all__ = ["IMAGE", "chain_network", "codes", "residual_network", "settled", "small_recipe"]
+__all__ = ["HALF_DEVIATION", "IMAGE", "chain_network", "codes", "residual_network", "settled", "small_recipe"]
