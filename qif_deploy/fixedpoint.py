@@ -208,7 +208,7 @@ def _settled(
     jump: NDArray[np.float64],
     reachable: NDArray[np.bool_],
 ) -> NDArray[np.int64]:
-    """Codes of values beside a jump of the rounding: which side of ``jump`` is ``values * factor / delta`` on, or is it the jump?
+    """Codes of values beside a jump of the rounding: on which side of ``jump`` ``values * factor / delta`` is, or whether on it.
 
     ``values numerator`` against ``(jump denominator) delta``, both products of two floats, compared exactly. What is no such
     product (huge factors, the ends of the exponents) is settled in rationals, one by one.

@@ -11,7 +11,7 @@ from qif_deploy.analysis.check_network import CheckReport
 from qif_deploy.api.backends import BackendCheck
 from qif_deploy.fidelity import Fidelity
 from qif_deploy.ir.graph import QuantizedGraph
-from qif_deploy.passes.quantize import QuantizeReport
+from qif_deploy.passes.quantize_report import QuantizeReport
 from qif_deploy.pricing.estimate import EnergyEstimate
 
 

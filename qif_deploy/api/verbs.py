@@ -19,7 +19,8 @@ from qif_deploy.atomic import require_writable, write_text
 from qif_deploy.errors import InputError, QifError
 from qif_deploy.fidelity import Fidelity, compare_fidelity
 from qif_deploy.ir.graph import QuantizedGraph
-from qif_deploy.passes.quantize import QuantizeReport, quantize_graph
+from qif_deploy.passes.quantize import quantize_graph
+from qif_deploy.passes.quantize_report import QuantizeReport
 from qif_deploy.pricing.estimate import EnergyEstimate, estimate_energy
 from qif_deploy.pricing.price_list import load_price_list
 from qif_deploy.simulate.float_sim import run_float
