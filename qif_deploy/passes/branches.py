@@ -19,6 +19,9 @@ from qif_deploy.passes.fold_batchnorm import folded_synapse
 from qif_deploy.passes.scale_method import QuantizeOptions, blocks_of, reach_of, weight_limit
 from qif_deploy.shapes import ChannelCodes, ChannelFloats
 
+ACTIVITY = 0.2
+"""Assumed mean square of a code relative to its largest; only ranks candidates, decides no result."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
@@ -37,6 +40,12 @@ class Branch:
     reach: ChannelFloats
     largest: ChannelFloats
     fan_in: ChannelCodes
+
+    @property
+    def activity(self) -> ChannelFloats:
+        """Assumed sum over the fan-in of the squares of the codes."""
+        found: ChannelFloats = self.fan_in * ACTIVITY * max(abs(self.signal.low), abs(self.signal.high)) ** 2
+        return found
 
     def parts(self) -> Iterator[slice]:
         """Slices of the channels whose weights are worked on together."""

@@ -21,8 +21,8 @@ MAX_LEVEL = 16
 BISECTIONS = 14
 """Halvings of log2(Delta) in the search for the smallest unit that the proof allows: below 0.2 % of the unit."""
 
-ACTIVITY = 0.2
-"""Assumed mean square of a code relative to its largest; only ranks candidates, decides no result."""
+FLOOR_SAFETY = 1 + 1e-9
+"""Margin for the rounding of two noise figures that are compared; both are sums of a few positive terms."""
 
 
 class Bound(enum.Enum):
@@ -72,8 +72,10 @@ def choose_scales(
     search = _ProofSearch(params, branches, bias, number_format, steps)
     best: Scales | None = None
     by_weights = np.zeros(finest.shape, dtype=bool)
-    for s1 in range(MAX_SHIFT + 1):
-        if np.rint(np.abs(params.c1).max() * 2.0**s1) > number_format.coef_limit:
+    fitting = [s1 for s1 in range(MAX_SHIFT + 1) if np.rint(np.abs(params.c1).max() * 2.0**s1) <= number_format.coef_limit]
+    # From the largest down, so that the first of equals is kept, and what cannot beat the best any more is never proven.
+    for s1 in reversed(fitting):
+        if best is not None and noise_floor(params, branches, s1) > best.noise * FLOOR_SAFETY:
             break
         proof_unit = search.smallest_unit(s1, finest)
         if proof_unit is None:
@@ -81,7 +83,7 @@ def choose_scales(
         for level in range(MAX_LEVEL + 1):
             delta = np.where(np.isfinite(finest), np.maximum(finest / 2.0**level, proof_unit), proof_unit)
             noise = noise_estimate(params, branches, delta, s1)
-            if best is None or noise < best.noise or (noise == best.noise and s1 > best.s1):
+            if best is None or noise < best.noise:
                 best = Scales(delta=delta, s1=s1, level=level, noise=noise, bound_by=())
                 by_weights = delta > proof_unit
             if (delta == proof_unit).all():
@@ -112,9 +114,19 @@ def noise_estimate(params: QIFParams, branches: tuple[Branch, ...], delta: Chann
     for branch in branches:
         ratio = float((branch.largest / delta).max()) / branch.limit
         step = delta * 2.0 ** max(0, int(np.ceil(np.log2(ratio)))) if ratio > 0 else delta
-        largest_code = max(abs(branch.signal.low), abs(branch.signal.high))
-        active = branch.fan_in * ACTIVITY * largest_code**2
-        power = power + active * step**2 / 12
+        power = power + branch.activity * step**2 / 12
+    return float(np.sqrt(np.mean(power / span**2)))
+
+
+def noise_floor(params: QIFParams, branches: tuple[Branch, ...], s1: int) -> float:
+    """Return what ``noise_estimate`` cannot fall below at any ``Delta``: no step is finer than the branch's own weights ask for.
+
+    It falls with ``s1``, so that below an ``s1`` whose floor is too high there is nothing to look for.
+    """
+    span = params.theta - params.u_reset
+    power = (2.0**-s1 * span) ** 2 / 12
+    for branch in branches:
+        power = power + branch.activity * (branch.largest / branch.limit) ** 2 / 12
     return float(np.sqrt(np.mean(power / span**2)))
 
 
