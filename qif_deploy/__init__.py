@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from qif_deploy.analysis.check_network import CheckReport
     from qif_deploy.api.demonstration import demo
+    from qif_deploy.api.quantization import PostTraining
     from qif_deploy.api.results import DemoOutcome, ExportOutcome, QuantizeOutcome, RunOutcome, TargetsOutcome, TrainOutcome, VerifyOutcome
     from qif_deploy.api.verbs import check, diff, energy, export, quantize, run, targets, train, verify
     from qif_deploy.errors import QifError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from qif_deploy.fixedpoint import NumberFormat, RoundingMode
     from qif_deploy.ir.graph import Graph, QuantizedGraph
     from qif_deploy.neuron.params import QIFParams, ResetMode
+    from qif_deploy.passes.scale_method import ScaleMethod
     from qif_deploy.pricing.estimate import EnergyEstimate
     from qif_deploy.simulate.trace import Trace
     from qif_deploy.version import __version__
@@ -31,12 +33,14 @@ _HOMES = {
     "Fidelity": "qif_deploy.fidelity",
     "Graph": "qif_deploy.ir.graph",
     "NumberFormat": "qif_deploy.fixedpoint",
+    "PostTraining": "qif_deploy.api.quantization",
     "QIFParams": "qif_deploy.neuron.params",
     "QifError": "qif_deploy.errors",
     "QuantizeOutcome": "qif_deploy.api.results",
     "QuantizedGraph": "qif_deploy.ir.graph",
     "ResetMode": "qif_deploy.neuron.params",
     "RoundingMode": "qif_deploy.fixedpoint",
+    "ScaleMethod": "qif_deploy.passes.scale_method",
     "RunOutcome": "qif_deploy.api.results",
     "TargetsOutcome": "qif_deploy.api.results",
     "Trace": "qif_deploy.simulate.trace",
@@ -63,6 +67,7 @@ __all__ = [
     "Fidelity",
     "Graph",
     "NumberFormat",
+    "PostTraining",
     "QIFParams",
     "QifError",
     "QuantizeOutcome",
@@ -70,6 +75,7 @@ __all__ = [
     "ResetMode",
     "RoundingMode",
     "RunOutcome",
+    "ScaleMethod",
     "TargetsOutcome",
     "Trace",
     "TrainOutcome",

@@ -138,16 +138,42 @@ def quantize(
     target: TargetName = "loihi2",
     out: Annotated[Path | None, out_option("The artefact; default: net.nir beside the model.")] = None,
     steps: Steps = None,
+    scales: Annotated[
+        str, typer.Option("--scales", help="Weight that gets a channel's largest code: max, percentile, or mse (least squared error).")
+    ] = "max",
+    percentile: Annotated[float, typer.Option("--percentile", help="Percentile of the weight magnitudes, for --scales percentile.")] = 99.9,
+    bias_correction: Annotated[
+        bool, typer.Option("--bias-correction", help="Take back in the bias what weight rounding adds to mean currents; needs data.")
+    ] = False,
+    weight_bits: Annotated[int | None, typer.Option("--weight-bits", help="Width of all weights; default: the target's.")] = None,
+    memory_budget: Annotated[
+        int | None, typer.Option("--memory-budget", metavar="BYTES", help="Choose the width of each synapse so that the weights fit.")
+    ] = None,
+    calibrate: Annotated[
+        str | None,
+        typer.Option("--calibrate", metavar="DATA", help="Data set, or .npy of codes, to calibrate on; default: the model's own."),
+    ] = None,
+    calibration_samples: Annotated[int, typer.Option("--calibration-samples", help="Samples of its training part.")] = 256,
     seed: NoSeed = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
     """Turn a trained model into an integer network with a range proof."""
+    from qif_deploy.api.quantization import PostTraining, scale_method
     from qif_deploy.api.verbs import quantize as run_quantize
     from qif_deploy.presentation import quantize_table
 
-    outcome = run_quantize(model, target=target, out=out, steps=steps)
+    how = PostTraining(
+        scales=scale_method(scales),
+        percentile=percentile,
+        calibrate=calibrate,
+        calibration_samples=calibration_samples,
+        bias_correction=bias_correction,
+        weight_bits=weight_bits,
+        memory_budget=memory_budget,
+    )
+    outcome = run_quantize(model, target=target, out=out, steps=steps, how=how)
     show(outcome, lambda: quantize_table(outcome), json=json, quiet=quiet)
     return HOLDS
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qif_deploy.errors import FormatError
+from qif_deploy.exact_compare import comparable, is_exact_product, product_order
 from qif_deploy.shapes import SharedArray
 
 MAX_SHIFT = 30
@@ -112,48 +114,69 @@ def saturate(codes: SharedArray, limit: int) -> SharedArray:
     return codes.clip(-limit, limit)
 
 
-def rint_codes(values: NDArray[np.float64], delta: NDArray[np.float64] | float, *, code_value: Fraction = Fraction(1)) -> NDArray[np.int64]:
+class _Rounding(enum.Enum):
+    """Float to code: to the nearest (half to even), up, or down."""
+
+    NEAREST_EVEN = enum.auto()
+    UP = enum.auto()
+    DOWN = enum.auto()
+
+
+BLOCK = 1 << 17
+"""Values that become codes at a time, so that no intermediate is as large as a layer's weights."""
+
+ONE_JUMP = 2.0**48
+"""Below this, the jump of the rounding that is nearest to a float64 quotient is the only one within reach of its error."""
+
+
+def rint_codes(values: NDArray[Any], delta: NDArray[np.float64] | float, *, code_value: Fraction = Fraction(1)) -> NDArray[np.int64]:
     """Round ``values * code_value / delta`` to the nearest integer, half to even, exactly.
 
     The float64 quotient is at most 3 roundings off. It decides alone where it lies further from a half-integer than
-    that error; the rest is settled in rationals. Result as if in unbounded rationals of the float64 values.
+    that error; the rest is settled by an exact comparison. Result as if in unbounded rationals of the float64 values.
 
     Args:
-        values: float64, any axes.
+        values: float64 or float32, any axes.
         delta: float64 > 0, broadcasts against ``values``.
         code_value: exact factor, for example 1/9 for a 3x3 mean.
 
     Raises:
         FormatError: a value that is not finite, a delta that is not positive, or a code beyond 2**53.
     """
-    return _exact_codes(values, delta, code_value, np.rint, round, 0.5)
+    return _exact_codes(values, delta, code_value, _Rounding.NEAREST_EVEN)
 
 
 def ceil_codes(values: NDArray[np.float64], delta: NDArray[np.float64] | float) -> NDArray[np.int64]:
     """Round ``values / delta`` up, exactly: the threshold code for a neuron that spikes on ``>=``."""
-    return _exact_codes(values, delta, Fraction(1), np.ceil, math.ceil, 0.0)
+    return _exact_codes(values, delta, Fraction(1), _Rounding.UP)
 
 
 def above_codes(values: NDArray[np.float64], delta: NDArray[np.float64] | float) -> NDArray[np.int64]:
     """Return ``floor(values / delta) + 1``, exactly: the threshold code for a neuron that spikes on strict ``>``."""
-    return _exact_codes(values, delta, Fraction(1), np.floor, math.floor, 0.0) + 1
+    return _exact_codes(values, delta, Fraction(1), _Rounding.DOWN) + 1
 
 
-def _exact_codes(
-    values: NDArray[np.float64],
-    delta: NDArray[np.float64] | float,
-    factor: Fraction,
-    fast: Callable[[Any], Any],
-    exact: Callable[[Fraction], int],
-    edge: float,
-) -> NDArray[np.int64]:
-    """Quotient in float64; where it is too near to a jump of the rounding (``edge`` modulo 1), in rationals."""
-    values, delta = np.broadcast_arrays(np.asarray(values, np.float64), np.asarray(delta, np.float64))
+def _exact_codes(values: NDArray[Any], delta: NDArray[np.float64] | float, factor: Fraction, rounding: _Rounding) -> NDArray[np.int64]:
+    """Block by block; an array without axes is a block."""
+    values, delta = np.broadcast_arrays(np.asarray(values), np.asarray(delta, np.float64))
+    if not values.ndim or values.size <= BLOCK:
+        return _codes_of_block(values.astype(np.float64), delta, factor, rounding)
+    codes = np.empty(values.shape, np.int64)
+    rows = max(1, BLOCK // values[0].size)
+    for start in range(0, len(values), rows):
+        part = slice(start, start + rows)
+        codes[part] = _codes_of_block(values[part].astype(np.float64), delta[part], factor, rounding)
+    return codes
+
+
+def _codes_of_block(values: NDArray[np.float64], delta: NDArray[np.float64], factor: Fraction, rounding: _Rounding) -> NDArray[np.int64]:
+    """Quotient in float64; where it is too near to a jump of the rounding, the exact side of the jump."""
     if not np.isfinite(values).all() or not np.isfinite(delta).all() or not (delta > 0).all():
         raise FormatError("float to codes: a value is not finite or a Delta is not positive; check the weights for NaN and infinity")
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         scaled = values * float(factor)
         quotient = scaled / delta
+    edge = 0.5 if rounding is _Rounding.NEAREST_EVEN else 0.0
     # A product that leaves the middle of the exponents has lost its relative accuracy: it goes to the rationals as it is.
     extreme = (values != 0) & ~((np.abs(scaled) > 1e-290) & (np.abs(scaled) < 1e290))
     quotient = np.where(extreme, edge, quotient)
@@ -161,15 +184,62 @@ def _exact_codes(
         raise FormatError(
             f"float to codes: the largest code {np.abs(quotient).max():.3g} is beyond 2**53; a Delta is too small for its values"
         )
-    codes: NDArray[np.int64] = fast(quotient).astype(np.int64)
-    distance = np.abs(quotient - edge - np.rint(quotient - edge))
-    doubtful = extreme | (distance <= np.abs(quotient) * 2.0**-50 + 2.0**-60)
-    for index in zip(*np.nonzero(doubtful), strict=True):
+    match rounding:
+        case _Rounding.NEAREST_EVEN:
+            rounded = np.rint(quotient)
+        case _Rounding.UP:
+            rounded = np.ceil(quotient)
+        case _Rounding.DOWN:
+            rounded = np.floor(quotient)
+    codes: NDArray[np.int64] = rounded.astype(np.int64)
+    jump = np.rint(quotient - edge) + edge
+    doubtful = extreme | (np.abs(quotient - jump) <= np.abs(quotient) * 2.0**-50 + 2.0**-60)
+    if doubtful.any():
+        reachable = ~extreme[doubtful] & (np.abs(quotient[doubtful]) < ONE_JUMP)
+        codes[doubtful] = _settled(values[doubtful], delta[doubtful], factor, rounding, jump[doubtful], reachable)
+    return codes
+
+
+def _settled(
+    values: NDArray[np.float64],
+    delta: NDArray[np.float64],
+    factor: Fraction,
+    rounding: _Rounding,
+    jump: NDArray[np.float64],
+    reachable: NDArray[np.bool_],
+) -> NDArray[np.int64]:
+    """Codes of values beside a jump of the rounding: on which side of ``jump`` ``values * factor / delta`` is, or whether on it.
+
+    ``values numerator`` against ``(jump denominator) delta``, both products of two floats, compared exactly. What is no such
+    product (huge factors, the ends of the exponents) is settled in rationals, one by one.
+    """
+    numerator, denominator = float(factor.numerator), float(factor.denominator)
+    near = jump * denominator
+    whole = numerator == factor.numerator and denominator == factor.denominator  # Python compares integers with floats exactly
+    able = reachable & whole & comparable(values, numerator, jump, denominator, near, delta)
+    able &= is_exact_product(np.where(able, jump, 0.0), denominator if whole else 1.0)
+    codes = np.zeros(values.shape, np.int64)
+    side = product_order(values[able], numerator, near[able], delta[able])
+    at = jump[able]
+    match rounding:
+        case _Rounding.NEAREST_EVEN:
+            codes[able] = np.where(side == 0, np.rint(at), at + side / 2).astype(np.int64)
+        case _Rounding.UP:
+            codes[able] = (at + (side > 0)).astype(np.int64)
+        case _Rounding.DOWN:
+            codes[able] = (at - (side < 0)).astype(np.int64)
+    exact = _RATIONAL[rounding]
+    for index in np.flatnonzero(~able):
         code = exact(Fraction(float(values[index])) * factor / Fraction(float(delta[index])))
         if abs(code) >= 2**53:
             raise FormatError(f"float to codes: code {float(code):.3g} is beyond 2**53; a Delta is too small for its values")
         codes[index] = code
     return codes
+
+
+_RATIONAL: Mapping[_Rounding, Callable[[Fraction], int]] = MappingProxyType(
+    {_Rounding.NEAREST_EVEN: round, _Rounding.UP: math.ceil, _Rounding.DOWN: math.floor}
+)
 
 
 def shift_for(magnitude: Fraction, limit: int) -> int:

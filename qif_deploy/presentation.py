@@ -58,7 +58,18 @@ def quantize_table(outcome: QuantizeOutcome) -> RenderableType:
         bound = ", ".join(f"{limit}: {n}" for limit, n in row["bound_by"].items())
         shifts = ", ".join(f"{branch}: {k}" for branch, k in row["branch_shifts"].items())
         table.add_row(name, str(row["s1"]), str(row["level"]), shifts, f"{row['delta_median']:.3g}", f"{row['noise']:.2g}", bound)
-    return table
+    coded = _table("weights", ("synapse", "bits", "shift", "largest code, median", "clipped", "largest clipped by"), "")
+    for name, synapse in outcome.report.synapses.items():
+        row = synapse.as_json()
+        cells = (
+            row["weight_bits"],
+            row["shift"],
+            f"{row['largest_code_median']:g}",
+            row["clipped_weights"],
+            f"{row['clip_error_max']:.3g}",
+        )
+        coded.add_row(name, *map(str, cells))
+    return Group(table, coded)
 
 
 def check_table(report: CheckReport, *, verbose: bool) -> RenderableType:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qif_deploy.datasets.dataset import EVENT_DATA, STREAMS, open_dataset
+from qif_deploy.datasets.dataset import EVENT_DATA, STREAMS, StreamedDataset, open_dataset
 from qif_deploy.datasets.encoders import Encoder, encoded_sample
+from qif_deploy.datasets.source import SampleSource
 from qif_deploy.errors import InputError
 from qif_deploy.ir.graph import Graph, QuantizedGraph
 from qif_deploy.passes.fold_batchnorm import FoldReport, fold_batchnorm
@@ -109,20 +111,30 @@ def dataset_inputs(graph: QuantizedGraph, name: str | None, *, samples: int | No
         raise InputError("the network names no data set; give real input with --input X.npy or --data NAME")
     if name in STREAMS and samples is None:
         raise InputError(f"data set {name!r} is read sample by sample, and all of it may not fit into memory; give --samples N")
-    dataset = open_dataset(name, root=root, frames=graph.steps if name in EVENT_DATA else None)
+    dataset = open_for(name, steps=graph.steps, root=root)
     if len(graph.inputs) != 1:
         raise InputError(f"data set {name!r} feeds one input, the network has {list(graph.inputs)}; give --input X.npz")
-    encoder = _encoder(graph)
-    steps = 1 if graph.steps is None else graph.steps
     chosen = range(len(dataset.test) if samples is None else min(samples, len(dataset.test)))
-    drawn = (
-        encoded_sample(dataset.test[n][0], encoder, steps=steps, high=dataset.high, seed=0, epoch=0, index=n)  # as the trainer tests
-        for n in chosen
-    )
-    codes = np.stack(list(drawn))
-    framed = dataset.frames is not None or encoder is Encoder.RATE
-    prepared = prepare_inputs(graph, {graph.inputs[0]: codes.swapaxes(0, 1) if framed else codes}, steps=graph.steps)
+    codes = shown(dataset, dataset.test, chosen, encoder=_encoder(graph), steps=1 if graph.steps is None else graph.steps)
+    prepared = prepare_inputs(graph, {graph.inputs[0]: codes}, steps=graph.steps)
     return RealInputs(codes=prepared, labels=dataset.test.labels[: len(chosen)], source=f"{name}, test part")
+
+
+def open_for(name: str, *, steps: int | None, root: Path | None = None) -> StreamedDataset:
+    """Open a data set for a network of ``steps`` steps: events come in as many frames.
+
+    Raises:
+        InputError: no such data set, or no folder where it needs one.
+    """
+    return open_dataset(name, root=root, frames=steps if name in EVENT_DATA else None)
+
+
+def shown(dataset: StreamedDataset, part: SampleSource, chosen: Iterable[int], *, encoder: Encoder, steps: int) -> NDArray[Any]:
+    """Return samples as the trainer shows them in evaluation: ``(sample, ...)`` to be held, or ``(time, sample, ...)``."""
+    drawn = [encoded_sample(part[n][0], encoder, steps=steps, high=dataset.high, seed=0, epoch=0, index=n) for n in chosen]
+    codes = np.stack(drawn)
+    timed = dataset.frames is not None or encoder is Encoder.RATE
+    return np.moveaxis(codes, 1, 0) if timed else codes
 
 
 def _encoder(graph: QuantizedGraph) -> Encoder:

@@ -11,7 +11,8 @@ from qif_deploy.analysis.check_network import CheckReport
 from qif_deploy.api.backends import BackendCheck
 from qif_deploy.fidelity import Fidelity
 from qif_deploy.ir.graph import QuantizedGraph
-from qif_deploy.passes.quantize import QuantizeReport
+from qif_deploy.passes.mixed_width import MixedWidths
+from qif_deploy.passes.quantize_report import QuantizeReport
 from qif_deploy.pricing.estimate import EnergyEstimate
 
 
@@ -36,17 +37,20 @@ class QuantizeOutcome:
     network: QuantizedGraph
     report: QuantizeReport
     fold_residual: float
+    widths: MixedWidths | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values."""
-        return {
+        found: dict[str, Any] = {
             "artefacts": {"network": str(self.path)},
             "content_hash": self.network.content_hash,
             "number_format": self.network.number_format.name,
             "steps": self.network.steps,
             "fold_residual": self.fold_residual,
-            "populations": {name: report.as_json() for name, report in self.report.populations.items()},
-        }
+        } | self.report.as_json()
+        if self.widths is not None:
+            found["mixed_width"] = self.widths.as_json()
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,19 +15,19 @@ from qif_deploy.analysis.check_network import CheckReport, Finding, Severity, ch
 from qif_deploy.analysis.observed_range import ObservedRange, observe
 from qif_deploy.api.backends import Backend, Execution, check_backend, execute
 from qif_deploy.api.loading import FloatModel, RealInputs, dataset_inputs, existing_file, load_float_model, load_network, read_inputs
+from qif_deploy.api.quantization import PostTraining, quantize_after_training
 from qif_deploy.api.results import ExportOutcome, QuantizeOutcome, RunOutcome, TargetsOutcome, TrainOutcome, VerifyOutcome
 from qif_deploy.atomic import require_writable, write_text
 from qif_deploy.errors import InputError, QifError
 from qif_deploy.fidelity import Fidelity, compare_fidelity
 from qif_deploy.fixedpoint import NumberFormat
 from qif_deploy.ir.graph import QuantizedGraph
-from qif_deploy.passes.quantize import QuantizeReport, quantize_graph
+from qif_deploy.passes.quantize_report import QuantizeReport
 from qif_deploy.pricing.estimate import EnergyEstimate, estimate_energy
 from qif_deploy.pricing.price_list import load_price_list
 from qif_deploy.simulate.float_sim import run_float
 from qif_deploy.simulate.op_counts import count_operations
 from qif_deploy.simulate.reference import run_reference
-from qif_deploy.version import __version__
 
 if TYPE_CHECKING:
     from qif_deploy.training.run_options import RunOptions
@@ -107,7 +107,9 @@ def training_options(
     )
 
 
-def quantize(model: Path, *, target: str, out: Path | None = None, steps: int | None = None) -> QuantizeOutcome:
+def quantize(
+    model: Path, *, target: str, out: Path | None = None, steps: int | None = None, how: PostTraining | None = None
+) -> QuantizeOutcome:
     """Turn a checkpoint into the integer artefact ``net.nir``, beside the model unless ``out`` names a file."""
     from qif_export.nir.write import write_nir
     from qif_hardware.target import load_target
@@ -115,28 +117,16 @@ def quantize(model: Path, *, target: str, out: Path | None = None, steps: int | 
     profile = load_target(target)
     source = load_float_model(model)
     path = destination(out, default=Path(model).parent / "net.nir")
-    network, report = quantize_model(source, profile, steps=steps)
-    write_nir(network, path)
-    return QuantizeOutcome(path=path, network=network, report=report, fold_residual=max(source.fold.residual.values(), default=0.0))
+    found = quantize_after_training(source, profile, steps=steps, how=PostTraining() if how is None else how)
+    write_nir(found.network, path)
+    residual = max(source.fold.residual.values(), default=0.0)
+    return QuantizeOutcome(path=path, network=found.network, report=found.report, widths=found.widths, fold_residual=residual)
 
 
 def quantize_model(source: FloatModel, target: Target, *, steps: int | None = None) -> tuple[QuantizedGraph, QuantizeReport]:
-    """Quantise a loaded model for a target; the data set and what bound each channel travel as provenance."""
-    provenance = {"tool": f"qif-deploy {__version__}", "target": target.name}
-    if source.dataset is not None:
-        provenance["dataset"] = source.dataset
-        provenance["encoder"] = source.encoder.value
-    steps = source.steps if steps is None else steps
-    network, report = quantize_graph(source.graph, target.number_format, steps=steps, provenance=provenance)
-    bounds = {name: entry.as_json()["bound_by"] for name, entry in report.populations.items()}
-    with_bounds = QuantizedGraph(
-        nodes=network.nodes,
-        edges=network.edges,
-        number_format=network.number_format,
-        steps=network.steps,
-        provenance=provenance | {"bound_by": json.dumps(bounds, sort_keys=True)},
-    )
-    return with_bounds, report
+    """Quantise a loaded model for a target with the default choices."""
+    found = quantize_after_training(source, target, steps=steps, how=PostTraining())
+    return found.network, found.report
 
 
 def check(path: Path, *, target: str | None = None, data: str | None = None, samples: int | None = None) -> CheckReport:

@@ -19,6 +19,8 @@ from qif_deploy.neuron.params import QIFParams
 from qif_deploy.shapes import ChannelCodes, ChannelFloats, Shape, frozen
 
 Pair = tuple[int, int]
+FloatWeight = NDArray[np.float32] | NDArray[np.float64]
+"""Weights of a float synapse; float32 stays float32, at half the memory, and is exact in float64 wherever it is computed with."""
 
 
 class Reduce(enum.Enum):
@@ -120,11 +122,11 @@ class Input(_ValueEquality):
 class Dense(_ValueEquality):
     """``weight @ s + bias``."""
 
-    weight: Annotated[NDArray[np.float64], "(out, in)"]
+    weight: Annotated[FloatWeight, "(out, in)"]
     bias: ChannelFloats | None = None
 
     def __post_init__(self) -> None:
-        _freeze_floats(self, "weight", 2)
+        _freeze_floats(self, "weight", 2, keep=np.float32)
         _freeze_bias(self)
 
 
@@ -132,12 +134,12 @@ class Dense(_ValueEquality):
 class Conv2d(_ValueEquality):
     """Two-dimensional cross-correlation, zero padding, as torch does. Depthwise 1x1 carries an identity shortcut."""
 
-    weight: Annotated[NDArray[np.float64], "(out, in / groups, height, width)"]
+    weight: Annotated[FloatWeight, "(out, in / groups, height, width)"]
     bias: ChannelFloats | None = None
     geometry: ConvGeometry = field(default_factory=ConvGeometry)
 
     def __post_init__(self) -> None:
-        _freeze_floats(self, "weight", 4)
+        _freeze_floats(self, "weight", 4, keep=np.float32)
         _freeze_bias(self)
 
 
@@ -279,7 +281,7 @@ def _check_scale(scale: float) -> None:
         raise GraphError(f"input scale {scale} is not positive; give the value of one input code")
 
 
-def _freeze_floats(node: Any, name: str, ndim: int) -> None:
+def _freeze_floats(node: Any, name: str, ndim: int, *, keep: type[np.float32] | None = None) -> None:
     value = np.asarray(getattr(node, name))
     if value.ndim != ndim or value.size == 0:
         raise GraphError(f"{type(node).__name__} {name}: shape {value.shape} has not {ndim} non-empty axes")
@@ -288,7 +290,7 @@ def _freeze_floats(node: Any, name: str, ndim: int) -> None:
         raise GraphError(
             f"{type(node).__name__} {name}, channel {first[0]}: value {value[tuple(first)]} is not finite; check the checkpoint"
         )
-    object.__setattr__(node, name, frozen(value, np.float64))
+    object.__setattr__(node, name, frozen(value, np.float64 if value.dtype != keep else keep))
 
 
 def _freeze_bias(node: Any) -> None:

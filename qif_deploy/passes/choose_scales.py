@@ -21,8 +21,8 @@ MAX_LEVEL = 16
 BISECTIONS = 14
 """Halvings of log2(Delta) in the search for the smallest unit that the proof allows: below 0.2 % of the unit."""
 
-ACTIVITY = 0.2
-"""Assumed mean square of a code relative to its largest; only ranks candidates, decides no result."""
+FLOOR_SAFETY = 1 + 1e-9
+"""Margin for the rounding of two noise figures that are compared; both are sums of a few positive terms."""
 
 
 class Bound(enum.Enum):
@@ -49,7 +49,8 @@ def choose_scales(
 ) -> Scales:
     """Minimise the rounding noise estimate over ``s1`` and ``k``; ties take the larger ``s1``, then the smaller ``k``.
 
-    ``Delta[c] = max(min_b D_b[c] / 2^k, Delta_proof[c](s1))`` with ``D_b[c] = max |W_b[c]| s_b / w_max``.
+    ``Delta[c] = max(min_b D_b[c] / 2^k, Delta_proof[c](s1))``, ``D_b[c] = reach_b[c] s_b / w_max``; the reach is the largest
+    weight or a calibrated smaller one.
 
     Args:
         params: float parameters, one value per channel.
@@ -67,20 +68,22 @@ def choose_scales(
             f"channel {steepest}: c1 {params.c1[steepest]:.6g} exceeds {number_format.coef_limit} (coef_bits = {number_format.coef_bits}); "
             "use more coefficient bits"
         )
-    finest = finest_weight_unit(branches, number_format)
+    finest = finest_weight_unit(branches)
     search = _ProofSearch(params, branches, bias, number_format, steps)
     best: Scales | None = None
     by_weights = np.zeros(finest.shape, dtype=bool)
-    for s1 in range(MAX_SHIFT + 1):
-        if np.rint(np.abs(params.c1).max() * 2.0**s1) > number_format.coef_limit:
+    fitting = [s1 for s1 in range(MAX_SHIFT + 1) if np.rint(np.abs(params.c1).max() * 2.0**s1) <= number_format.coef_limit]
+    # From the largest down, so that the first of equals is kept, and what cannot beat the best any more is never proven.
+    for s1 in reversed(fitting):
+        if best is not None and noise_floor(params, branches, s1) > best.noise * FLOOR_SAFETY:
             break
         proof_unit = search.smallest_unit(s1, finest)
         if proof_unit is None:
             continue
         for level in range(MAX_LEVEL + 1):
             delta = np.where(np.isfinite(finest), np.maximum(finest / 2.0**level, proof_unit), proof_unit)
-            noise = noise_estimate(params, branches, delta, s1, number_format)
-            if best is None or noise < best.noise or (noise == best.noise and s1 > best.s1):
+            noise = noise_estimate(params, branches, delta, s1)
+            if best is None or noise < best.noise:
                 best = Scales(delta=delta, s1=s1, level=level, noise=noise, bound_by=())
                 by_weights = delta > proof_unit
             if (delta == proof_unit).all():
@@ -93,14 +96,14 @@ def choose_scales(
     return replace(best, bound_by=search.bound_by(best.delta, best.s1, by_weights))
 
 
-def finest_weight_unit(branches: tuple[Branch, ...], number_format: NumberFormat) -> ChannelFloats:
+def finest_weight_unit(branches: tuple[Branch, ...]) -> ChannelFloats:
     """Return ``min_b D_b[c]`` over branches with a non-zero row; infinity for a dead channel."""
-    units = np.stack([branch.largest / number_format.weight_limit for branch in branches])
+    units = np.stack([branch.largest / branch.limit for branch in branches])
     finest: ChannelFloats = np.where(units > 0, units, np.inf).min(axis=0)
     return finest
 
 
-def noise_estimate(params: QIFParams, branches: tuple[Branch, ...], delta: ChannelFloats, s1: int, number_format: NumberFormat) -> float:
+def noise_estimate(params: QIFParams, branches: tuple[Branch, ...], delta: ChannelFloats, s1: int) -> float:
     """Root mean square over channels of the rounding noise that one step adds to ``u``, in units of ``theta - u_reset``.
 
     Uniform rounding errors: a weight step per active synapse, ``2^-s1`` of the multiplier ``h`` on a membrane near
@@ -109,11 +112,21 @@ def noise_estimate(params: QIFParams, branches: tuple[Branch, ...], delta: Chann
     span = params.theta - params.u_reset
     power = delta**2 / 3 + (2.0**-s1 * span) ** 2 / 12
     for branch in branches:
-        ratio = float((branch.largest / delta).max()) / number_format.weight_limit
+        ratio = float((branch.largest / delta).max()) / branch.limit
         step = delta * 2.0 ** max(0, int(np.ceil(np.log2(ratio)))) if ratio > 0 else delta
-        largest_code = max(abs(branch.signal.low), abs(branch.signal.high))
-        active = branch.fan_in * ACTIVITY * largest_code**2
-        power = power + active * step**2 / 12
+        power = power + branch.activity * step**2 / 12
+    return float(np.sqrt(np.mean(power / span**2)))
+
+
+def noise_floor(params: QIFParams, branches: tuple[Branch, ...], s1: int) -> float:
+    """Return what ``noise_estimate`` cannot fall below at any ``Delta``: no step is finer than the branch's own weights ask for.
+
+    It falls with ``s1``, so that below an ``s1`` whose floor is too high there is nothing to look for.
+    """
+    span = params.theta - params.u_reset
+    power = (2.0**-s1 * span) ** 2 / 12
+    for branch in branches:
+        power = power + branch.activity * (branch.largest / branch.limit) ** 2 / 12
     return float(np.sqrt(np.mean(power / span**2)))
 
 

@@ -32,12 +32,11 @@ def fold_batchnorm(graph: Graph) -> tuple[Graph, FoldReport]:
         GraphError: a folded weight or bias beyond float64.
     """
     nodes: dict[str, FloatNode] = dict(graph.nodes)
-    edges = list(graph.edges)
     residual: dict[str, float] = {}
     for name, norm in graph.nodes.items():
         if not isinstance(norm, BatchNorm):
             continue
-        (source,), (target,) = graph.sources(name), graph.targets(name)
+        (source,) = graph.sources(name)
         synapse = graph.nodes[source]
         assert isinstance(synapse, Dense | Conv2d)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -50,9 +49,19 @@ def fold_batchnorm(graph: Graph) -> tuple[Graph, FoldReport]:
         nodes[source] = replace(synapse, weight=weight, bias=bias)
         residual[source] = max(_relative(a, b) for a, b in zip((weight, bias), _folded(synapse, norm, np.longdouble), strict=True))
         del nodes[name]
-        edges[edges.index((source, name))] = (source, target)
-        edges.remove((name, target))
-    return Graph(nodes=nodes, edges=tuple(edges)), FoldReport(residual=MappingProxyType(residual))
+    return Graph(nodes=nodes, edges=folded_edges(graph)), FoldReport(residual=MappingProxyType(residual))
+
+
+def folded_edges(graph: Graph) -> tuple[tuple[str, str], ...]:
+    """Return the edges of ``graph`` without its norms: each synapse feeds what its norm fed, in the place of its own edge."""
+    target_of = {name: graph.targets(name)[0] for name, node in graph.nodes.items() if isinstance(node, BatchNorm)}
+    return tuple((a, target_of.get(b, b)) for a, b in graph.edges if a not in target_of)
+
+
+def folded_synapse(synapse: Dense | Conv2d, norm: BatchNorm) -> Dense | Conv2d:
+    """Return the synapse with the norm behind it folded in, in float64."""
+    weight, bias = _folded(synapse, norm, np.float64)
+    return replace(synapse, weight=weight, bias=bias)
 
 
 def _folded(synapse: Dense | Conv2d, norm: BatchNorm, dtype: Any) -> tuple[NDArray[Any], NDArray[Any]]:

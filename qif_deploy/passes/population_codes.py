@@ -8,11 +8,12 @@ from fractions import Fraction
 import numpy as np
 
 from qif_deploy.errors import FormatError
-from qif_deploy.fixedpoint import MAX_SHIFT, NumberFormat, above_codes, ceil_codes, rint_codes, shift_for
+from qif_deploy.fixedpoint import MAX_SHIFT, NumberFormat, above_codes, ceil_codes, rint_codes, saturate, shift_for
 from qif_deploy.ir.nodes import Conv2d, Conv2dCodes, Dense, DenseCodes
 from qif_deploy.neuron.constants import FixedConstants
 from qif_deploy.neuron.params import QIFParams
 from qif_deploy.passes.branches import Branch
+from qif_deploy.passes.calibration import SynapseInput
 from qif_deploy.shapes import ChannelCodes, ChannelFloats
 
 
@@ -25,17 +26,18 @@ class Curvature:
     lost: tuple[int, ...]
 
 
-def branch_shift(branch: Branch, delta: ChannelFloats, number_format: NumberFormat) -> int:
-    """Return k_b: the smallest shift >= 0 at which every code of the branch fits its weight width.
+def branch_shift(branch: Branch, delta: ChannelFloats) -> int:
+    """Return k_b: the smallest shift >= 0 at which the branch's reach fits its weight width in every channel.
 
     Raises:
         FormatError: none up to 30 does.
     """
     # The float estimate is at most one off; the loop settles it on the codes themselves.
-    ratio = float((branch.largest / delta).max()) / number_format.weight_limit
+    ratio = float((branch.largest / delta).max()) / branch.limit
     shift = max(0, int(np.ceil(np.log2(ratio))) - 1) if ratio > 0 else 0
     while shift <= MAX_SHIFT:
-        if np.abs(_row_extremes(branch, delta * 2.0**shift)).max() <= number_format.weight_limit:
+        # Rounding is monotone, so no weight within the reach has a larger code than the reach itself.
+        if rint_codes(branch.reach, delta * 2.0**shift, code_value=branch.signal.code_value).max() <= branch.limit:
             return shift
         shift += 1
     raise FormatError(
@@ -44,16 +46,56 @@ def branch_shift(branch: Branch, delta: ChannelFloats, number_format: NumberForm
     )
 
 
-def synapse_codes(branch: Branch, delta: ChannelFloats, shift: int) -> DenseCodes | Conv2dCodes:
-    """Return ``w = rint(W s_b / (Delta 2^shift))`` as an integer synapse."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SynapseCoding:
+    """A synapse as integers, and what became of its float weights.
+
+    ``clipped`` counts the weights per channel whose code was beyond the limit, ``clip_error`` is how much the worst of them lost, in the
+    unit of the float weights. ``shift_of_mean`` is what rounding and clipping add to a channel's mean current under calibration data,
+    and ``noise_power`` their mean square in it; None without such data.
+    """
+
+    codes: DenseCodes | Conv2dCodes
+    clipped: ChannelCodes
+    clip_error: ChannelFloats
+    shift_of_mean: ChannelFloats | None
+    noise_power: ChannelFloats | None
+
+
+def code_synapse(branch: Branch, delta: ChannelFloats, shift: int, under: SynapseInput | None = None) -> SynapseCoding:
+    """Return ``w = rint(W s_b / (Delta 2^shift))``, limited to the branch's codes.
+
+    Args:
+        branch: float weights, limit and signal.
+        delta: unit of the population per channel.
+        shift: k_b.
+        under: the synapse's input on calibration data.
+    """
     unit = delta * 2.0**shift  # exact: a power of two
-    codes = rint_codes(branch.rows, unit[:, None], code_value=branch.signal.code_value)
-    weight = codes.astype(np.int32).reshape(branch.synapse.weight.shape)  # fits: branch_shift chose the shift so
+    channels, limit = len(branch.rows), branch.limit
+    codes = np.empty(branch.rows.shape, np.int32)
+    clipped, clip_error = np.zeros(channels, np.int64), np.zeros(channels)
+    moments = None if under is None else (np.zeros(channels), np.zeros(channels))
+    weight_unit = unit / float(branch.signal.code_value)  # of the float weights; for reports and statistics only
+    for part in branch.parts():
+        rows, exact = branch.rows[part], rint_codes(branch.rows[part], unit[part, None], code_value=branch.signal.code_value)
+        codes[part] = saturate(exact, limit)  # the narrowing fits: the limit has at most 16 bits
+        beyond = np.abs(exact) > limit
+        if beyond.any():
+            clipped[part] = beyond.sum(axis=1)
+            lost = np.where(beyond, np.abs(rows) - limit * weight_unit[part, None], 0.0)
+            clip_error[part] = lost.max(axis=1)
+        if under is not None and moments is not None:
+            errors = codes[part] * weight_unit[part, None] - rows
+            moments[0][part], moments[1][part] = under.through(errors, part, channels)
+    weight = codes.reshape(branch.synapse.weight.shape)
     match branch.synapse:
         case Dense():
-            return DenseCodes(weight=weight, shift=shift)
+            coded: DenseCodes | Conv2dCodes = DenseCodes(weight=weight, shift=shift)
         case Conv2d():
-            return Conv2dCodes(weight=weight, shift=shift, geometry=branch.synapse.geometry)
+            coded = Conv2dCodes(weight=weight, shift=shift, geometry=branch.synapse.geometry)
+    mean, power = (None, None) if moments is None else moments
+    return SynapseCoding(codes=coded, clipped=clipped, clip_error=clip_error, shift_of_mean=mean, noise_power=power)
 
 
 def curvature_codes(c2: ChannelFloats, delta: ChannelFloats, s1: int, number_format: NumberFormat) -> Curvature:
@@ -113,8 +155,3 @@ def bias_codes(bias: list[Fraction], delta: ChannelFloats) -> ChannelCodes:
         if abs(code) >= 2**53:
             raise FormatError(f"channel {c}: bias {float(bias[c]):.6g} with Delta {delta[c]:.3g} is beyond 2**53 codes; use larger weights")
     return np.array(exact, np.int64)
-
-
-def _row_extremes(branch: Branch, unit: ChannelFloats) -> ChannelCodes:
-    """Code of the largest weight of each row; rounding is monotone, so no other code is larger."""
-    return rint_codes(np.abs(branch.rows).max(axis=1), unit, code_value=branch.signal.code_value)

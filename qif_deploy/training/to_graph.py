@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from typing_extensions import assert_never
 
 from qif_deploy.ir.graph import Graph
-from qif_deploy.ir.nodes import QIF, AvgPool2d, BatchNorm, Conv2d, ConvGeometry, Dense, Flatten, FloatNode, Input, Readout
+from qif_deploy.ir.nodes import QIF, AvgPool2d, BatchNorm, Conv2d, ConvGeometry, Dense, Flatten, FloatNode, FloatWeight, Input, Readout
 from qif_deploy.training._torch import torch
 from qif_deploy.training.layers import IdentityShortcut, TimeFirst
 from qif_deploy.training.network import SpikingNetwork
@@ -37,8 +37,8 @@ def to_graph(network: SpikingNetwork) -> Graph:
     """Return the network in evaluation mode as a float graph: one node per layer of its spec, under the same name.
 
     Dropout does nothing outside training: it gets no node, and its readers read its source. An identity shortcut becomes the
-    depthwise 1x1 convolution that it stands for. All values are the module's own, widened to float64, so ``run_float`` on
-    the graph computes what the module does.
+    depthwise 1x1 convolution that it stands for. All values are the module's own, float32 weights as they are and the rest
+    widened to float64, so ``run_float`` on the graph computes what the module does.
     tdBN's ``alpha * theta`` is part of the BatchNorm node's gain.
     """
     spec = network.spec
@@ -64,10 +64,10 @@ def _node(layer: GraphLayer, network: SpikingNetwork) -> FloatNode:
     match layer:
         case ConvLayer():
             geometry = ConvGeometry(stride=layer.stride, padding=layer.padding, groups=layer.groups)
-            return Conv2d(weight=_array(_stateless(network, layer.name).weight), geometry=geometry)
+            return Conv2d(weight=_weight(_stateless(network, layer.name).weight), geometry=geometry)
         case DenseLayer():
             module = _stateless(network, layer.name)
-            return Dense(weight=_array(module.weight), bias=_array(module.bias) if layer.bias else None)
+            return Dense(weight=_weight(module.weight), bias=_array(module.bias) if layer.bias else None)
         case NormLayer():
             norm = network.by_name[layer.name]
             assert isinstance(norm, ThresholdDependentBatchNorm)
@@ -98,6 +98,12 @@ def _stateless(network: SpikingNetwork, name: str) -> Any:
     module = network.by_name[name]
     assert isinstance(module, TimeFirst)
     return module.layer
+
+
+def _weight(tensor: torch.Tensor) -> FloatWeight:
+    """Float32 as it is, everything else in float64."""
+    array: FloatWeight = tensor.detach().cpu().numpy() if tensor.dtype == torch.float32 else _array(tensor)
+    return array
 
 
 def _array(tensor: torch.Tensor) -> NDArray[np.float64]:

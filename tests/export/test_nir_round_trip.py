@@ -13,6 +13,7 @@ from qif_deploy.ir.nodes import CodeInput, DenseCodes, ReadoutCodes
 from qif_deploy.simulate.reference import run_reference
 from qif_export.export_report import Carried, sha256_of
 from qif_export.nir import write as nir_write
+from qif_export.nir._nir import nir
 from qif_export.nir.nodes import quadratic_view
 from qif_export.nir.read import read_nir
 from qif_export.nir.write import write_nir
@@ -37,6 +38,12 @@ def test_round_trip_is_identity(graph, tmp_path):
 def test_writing_again_changes_no_byte(tmp_path):
     before = write_nir(residual(), tmp_path / "a.nir")
     assert write_nir(read_nir(tmp_path / "a.nir"), tmp_path / "b.nir").sha256 == before.sha256
+
+
+def test_nodes_written_one_by_one_are_the_same_bytes_as_the_whole_document(tmp_path):
+    written = write_nir(residual(), tmp_path / "net.nir")
+    nir.write(str(tmp_path / "whole.nir"), nir_write.to_nir(residual()))
+    assert sha256_of(tmp_path / "whole.nir") == written.sha256
 
 
 def test_round_trip_runs_the_same(tmp_path):

@@ -59,7 +59,7 @@ def _load(path: Path) -> dict[str, Any]:
     return found
 
 
-def _to_graph(root: Mapping[str, Any]) -> QuantizedGraph:
+def _to_graph(root: dict[str, Any]) -> QuantizedGraph:
     entries = root["nodes"]
     _refuse_foreign(root)
     metadata = root.get("metadata")
@@ -72,11 +72,12 @@ def _to_graph(root: Mapping[str, Any]) -> QuantizedGraph:
     ports: dict[str, str] = {}
     findings: list[str] = []
     for name in sorted(entries):
-        fields = NodeFields(name=name, values=entries[name])
+        entry = entries.pop(name)  # so that the file's arrays go as the network's come
+        fields = NodeFields(name=name, values=entry)
         try:
-            if entries[name]["type"] in ("Input", "Output"):
+            if entry["type"] in ("Input", "Output"):
                 fields.expect(["shape"])
-                ports[name], declared[name] = entries[name]["type"], fields.extents("shape")
+                ports[name], declared[name] = entry["type"], fields.extents("shape")
             else:
                 nodes[name], declared[name] = decode_node(fields, facts.number_format)
         except InputError as error:

@@ -24,6 +24,7 @@ refuses the file anyway for the node types it does not know, would cost a factor
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,8 @@ def write_nir(graph: QuantizedGraph, path: Path) -> ExportReport:
         InputError: the file cannot be written there.
         BackendError: the file does not read back as the same network.
     """
-    document = to_nir(graph)
     with atomic_path(path) as temporary:
-        nir.write(str(temporary), document)
+        nir.write(str(temporary), _Document(graph))
         try:
             found = read_nir(temporary)
         except InputError as error:
@@ -66,21 +66,50 @@ def write_nir(graph: QuantizedGraph, path: Path) -> ExportReport:
 
 def to_nir(graph: QuantizedGraph) -> Any:
     """Return the ``nir.NIRGraph`` of ``graph``, sorted; ``Any`` since nir ships no types."""
-    found: dict[str, Any] = {}
-    edges = list(graph.edges)
-    for name in sorted(graph.nodes):
-        found[name] = _node(graph, name)
-        shape = np.array(graph.shapes[name], np.int64)
-        if isinstance(graph.nodes[name], CodeInput):
-            found[name + INPUT_SUFFIX] = nir.Input(shape)
-            edges.append((name + INPUT_SUFFIX, name))
-        if isinstance(graph.nodes[name], ReadoutCodes):
-            found[name + OUTPUT_SUFFIX] = nir.Output(shape)
-            edges.append((name, name + OUTPUT_SUFFIX))
     # The stock type check computes both output sizes of a convolution from the kernel's height and knows no groups.
-    return nir.NIRGraph(
-        nodes=dict(sorted(found.items())), edges=sorted(edges), metadata={KEY: NetworkFacts.of(graph).to_json()}, type_check=False
-    )
+    return nir.NIRGraph(nodes=dict(_nodes(graph)), edges=_edges(graph), metadata={KEY: NetworkFacts.of(graph).to_json()}, type_check=False)
+
+
+class _Document:
+    """``to_nir(graph)`` as the serialiser sees it, one node at a time: its own dictionary holds every weight three times over."""
+
+    def __init__(self, graph: QuantizedGraph) -> None:
+        self.graph = graph
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``NIRGraph.to_dict`` does, the nodes made as they are asked for."""
+        metadata = {KEY: NetworkFacts.of(self.graph).to_json()}
+        return {"metadata": metadata, "nodes": _NodeDicts(self.graph), "edges": _edges(self.graph), "type": "NIRGraph"}
+
+
+class _NodeDicts(dict[str, Any]):
+    """Looks to the serialiser like the dictionary of all nodes; it asks for ``items`` and nothing else."""
+
+    def __init__(self, graph: QuantizedGraph) -> None:
+        super().__init__()
+        self.graph = graph
+
+    def items(self) -> Any:
+        """Yield name and fields in order of the names."""
+        for name, node in _nodes(self.graph):
+            yield name, node.to_dict()
+
+
+def _nodes(graph: QuantizedGraph) -> Iterator[tuple[str, Any]]:
+    """Yield name and NIR node, the boundary nodes among them, in order of the names."""
+    boundary = {name + INPUT_SUFFIX: (nir.Input, name) for name in graph.inputs}
+    boundary[graph.readout + OUTPUT_SUFFIX] = (nir.Output, graph.readout)
+    for name in sorted({*graph.nodes, *boundary}):
+        if name in boundary:
+            kind, of = boundary[name]
+            yield name, kind(np.array(graph.shapes[of], np.int64))
+        else:
+            yield name, _node(graph, name)
+
+
+def _edges(graph: QuantizedGraph) -> list[tuple[str, str]]:
+    to_inputs = [(name + INPUT_SUFFIX, name) for name in graph.inputs]
+    return sorted([*graph.edges, *to_inputs, (graph.readout, graph.readout + OUTPUT_SUFFIX)])
 
 
 def _node(graph: QuantizedGraph, name: str) -> Any:
