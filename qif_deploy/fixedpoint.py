@@ -112,6 +112,17 @@ def saturate(codes: SharedArray, limit: int) -> SharedArray:
     return codes.clip(-limit, limit)
 
 
+def round_units(units: SharedArray, *, limit: int | None) -> SharedArray:
+    """Round floats that are in units of one code already, half to even, and saturate at ``limit``; dtype and axes stay.
+
+    Args:
+        units: NumPy array or torch tensor of floats in which every code is exact.
+        limit: largest code, None for no limit.
+    """
+    codes = units.round()
+    return codes if limit is None else saturate(codes, limit)
+
+
 def rint_codes(values: NDArray[np.float64], delta: NDArray[np.float64] | float, *, code_value: Fraction = Fraction(1)) -> NDArray[np.int64]:
     """Round ``values * code_value / delta`` to the nearest integer, half to even, exactly.
 
