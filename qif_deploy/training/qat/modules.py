@@ -134,13 +134,13 @@ class QatPopulation(torch.nn.Module):
         for name in self.fields:
             self.register_buffer(name, torch.zeros(constants.channels, dtype=torch.int64))
 
-    def step(self, *, ndim: int, steps: int) -> PopulationStep:
-        """Return what ``run_population`` needs, for states of ``ndim`` axes behind the batch."""
+    def step(self, *, ndim: int, steps: int, dtype: torch.dtype) -> PopulationStep:
+        """Return what ``run_population`` needs, for states of ``ndim`` axes behind the batch, with integers of ``dtype``."""
 
         def wide(values: Tensor) -> Tensor:
             return values.reshape(-1, *([1] * (ndim - 1)))
 
-        codes: dict[str, Any] = dict.fromkeys(CODE_FIELDS) | {name: wide(getattr(self, name)) for name in self.fields}
+        codes: dict[str, Any] = dict.fromkeys(CODE_FIELDS) | {name: wide(getattr(self, name)).to(dtype) for name in self.fields}
         constants = StepConstants(
             c2m=codes["c2m"],
             c1m=codes["c1m"],

@@ -45,7 +45,7 @@ EXACT_FLOAT32 = 2**24
 
 
 class LayerSignal(NamedTuple):
-    """What a node emits, ``(time, batch, ...)``: a signal or current in exact floats, and of a population also ``u`` in int64."""
+    """What a node emits, ``(time, batch, ...)``: a signal or current in exact floats, and of a population also ``u`` in int32."""
 
     name: str
     value: Tensor
@@ -101,6 +101,8 @@ class QatNetwork(Answering):
                 case _:
                     assert_never(node)
         self.by_name = torch.nn.ModuleDict(modules)
+        self._proven = False
+        self._proven_of: tuple[int, ...] = ()
         self._single = _largest_sum(quantized) < EXACT_FLOAT32
         self._load(graph, quantized, self._targets())
 
@@ -125,7 +127,7 @@ class QatNetwork(Answering):
 
     def signals(self, codes: Tensor) -> Iterator[LayerSignal]:
         """Yield what every node emits, inputs and synapses included, the readout last; a held frame has one time step."""
-        input_name = self.wiring.inputs[0]
+        input_name, dtype = self.wiring.inputs[0], self._integers()
         held = codes.ndim == len(self.wiring.code_input(input_name).shape) + 1
         # A GPU's float32 convolution may transform its operands, which is inexact at any size.
         frame = codes.to(torch.float32 if self._single and not codes.is_cuda else torch.float64)
@@ -148,7 +150,7 @@ class QatNetwork(Answering):
                     sums = [found[source] for source in sources]
                     population = self._population(name)
                     shifts = [int(self._synapse(source).shift) for source in sources]
-                    step = population.step(ndim=sums[0].ndim - 2, steps=self.steps)
+                    step = population.step(ndim=sums[0].ndim - 2, steps=self.steps, dtype=dtype)
                     found[name], u = run_population(population.bias(), sums, shifts, step)
                 case ReadoutCodes():
                     parts = [found[source].double() * 2.0 ** int(self._synapse(source).shift) for source in sources]
@@ -214,6 +216,19 @@ class QatNetwork(Answering):
         if broken:
             self.choose_units(tuple(broken))
         return broken
+
+    def _integers(self) -> torch.dtype:
+        """Return int32 where the range proof of this moment's codes allows it, which it does for nearly every update, else int64."""
+        if self.number_format.product_bits > 32:
+            return torch.int64
+        versions = tuple(number for t in (*self.parameters(), *self.buffers()) for number in (t._version, t.data_ptr()))
+        if versions != self._proven_of:
+            try:
+                self._proven = prove_ranges(self._codes(None), steps=self.steps).holds
+            except FormatError:
+                self._proven = False
+            self._proven_of = versions
+        return torch.int32 if self._proven else torch.int64
 
     def _codes(self, provenance: Mapping[str, str] | None) -> QuantizedGraph:
         nodes: dict[str, CodeNode] = {}

@@ -33,8 +33,9 @@ class PopulationStep:
     """All that one call needs beside its currents, laid out to broadcast over ``(channel, ...)``.
 
     Args:
-        constants: of the integer step, int64 tensors.
-        r0: state before the first step, int64.
+        constants: of the integer step, tensors of the dtype of ``r0``.
+        r0: state before the first step; its dtype is that of all integers: int64, which no code of any format can overflow, or
+            int32 where the range proof holds for products of 32 bits.
         half_width: of the surrogate in codes, float32.
         shape: of the surrogate.
         detach_reset: cut the gradient through the reset.
@@ -50,9 +51,9 @@ class PopulationStep:
 
 
 def run_population(bias: Tensor, sums: list[Tensor], shifts: list[int], step: PopulationStep) -> tuple[Tensor, Tensor]:
-    """Return spikes in the dtype of ``sums`` and the membrane ``u`` in int64, both ``(time, batch, channel, ...)``.
+    """Return spikes in the dtype of ``sums`` and the membrane ``u`` in int32, both ``(time, batch, channel, ...)``.
 
-        i = sum_b(acc_b << k_b) + bias, then the lines of ``fixed_step`` in int64, which no code of any format can overflow
+        i = sum_b(acc_b << k_b) + bias, then the lines of ``fixed_step``
 
     Backward, in codes, with ``sigma`` the surrogate's slope and ``c2m, c1m, s2, s1`` as deployed:
 
@@ -77,23 +78,22 @@ class _FixedPopulation(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, bias: Tensor, step: PopulationStep, shifts: tuple[int, ...], *sums: Tensor) -> tuple[Tensor, Tensor]:
         ndim = sums[0].ndim - 2
-        i = bias.to(torch.int64).reshape(-1, *([1] * (ndim - 1)))
+        i = bias.to(step.r0.dtype).reshape(-1, *([1] * (ndim - 1)))
         for acc, shift in zip(sums, shifts, strict=True):
-            i = i + (acc.to(torch.int64) << shift)
+            i = i + (acc.to(step.r0.dtype) << shift)
         held = i.shape[0] == 1
         r = step.r0.expand(i.shape[1:])
-        u, before, s = [], [], []
-        for t in range(step.steps if held else i.shape[0]):
-            before.append(r.to(torch.int32))  # a state has at most 32 bits
+        shape = (step.steps if held else i.shape[0], *i.shape[1:])
+        u, before = (torch.empty(shape, dtype=torch.int32, device=i.device) for _ in range(2))  # a state has at most 32 bits
+        spikes = torch.empty(shape, dtype=sums[0].dtype, device=i.device)
+        for t in range(shape[0]):
             found = fixed_step(r, i[0 if held else t], step.constants)
+            before[t], u[t], spikes[t] = r, found.u, found.s
             r = found.r
-            u.append(found.u)
-            s.append(found.s)
-        spikes, membrane = torch.stack(s), torch.stack(u)
         ctx.step, ctx.shifts, ctx.times = step, shifts, tuple(acc.shape[0] for acc in sums)
-        ctx.save_for_backward(membrane.to(torch.int32), torch.stack(before), spikes)
-        ctx.mark_non_differentiable(membrane)
-        return spikes.to(sums[0].dtype), membrane
+        ctx.save_for_backward(u, before, spikes)
+        ctx.mark_non_differentiable(u)
+        return spikes, u
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor | None, ...]:
@@ -136,7 +136,7 @@ def _reset_derivative(step: PopulationStep, u: Tensor, s: Tensor, slope: Tensor)
     k = step.constants
     match k.reset_mode:
         case ResetMode.HARD:
-            kept: Tensor = 1.0 - s.float()
+            kept: Tensor = 1.0 - s
             return kept if step.detach_reset else kept + (k.reset - u).float() * slope
         case ResetMode.SUBTRACT:
             kept = torch.ones_like(slope)
