@@ -46,6 +46,7 @@ Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Checkpoint (model.
 Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Time steps; default: what the model or network was made for.")]
 Samples = Annotated[int | None, typer.Option("--samples", min=1, help="Use only the first N samples.")]
 Data = Annotated[str | None, typer.Option("--data", help="Data set by name, or a .npy/.npz of codes; default: the network's own.")]
+DataRoot = Annotated[Path | None, typer.Option("--data-root", help="Folder that holds the folders of data sets that no package carries.")]
 TargetName = Annotated[str, typer.Option("--target", help="Target profile by name, or the path of a .toml file.")]
 
 
@@ -102,7 +103,7 @@ def train(
     recipe: Annotated[str, typer.Option("--recipe", help="Training recipe by name, or the path of a .toml file.")],
     out: Annotated[Path | None, out_option("Folder for model.safetensors and metrics.json; default: runs/RECIPE.")] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the data, instead of the recipe's.")] = None,
-    data_root: Annotated[Path | None, typer.Option("--data-root", help="Folder that holds the folders of data sets.")] = None,
+    data_root: DataRoot = None,
     accelerator: Annotated[str, typer.Option("--accelerator", help="auto (a GPU if there is one), cpu or gpu.")] = "auto",
     devices: Annotated[int, typer.Option("--devices", min=1, help="Devices, one process each; on each of --nodes.")] = 1,
     nodes: Annotated[int, typer.Option("--nodes", min=1, help="Machines; start this command on each by torchrun or SLURM.")] = 1,
@@ -214,6 +215,7 @@ def diff(
     model: Model,
     network: Network,
     data: Data = None,
+    data_root: DataRoot = None,
     samples: Samples = None,
     out: Annotated[Path | None, out_option("Result; default: fidelity.json beside the network.")] = None,
     seed: NoSeed = None,
@@ -225,7 +227,7 @@ def diff(
     from qif_deploy.api.verbs import diff as run_diff
     from qif_deploy.presentation import diff_table
 
-    outcome = run_diff(model, network, data=data, samples=samples, out=out)
+    outcome = run_diff(model, network, data=data, data_root=data_root, samples=samples, out=out)
     show(outcome, lambda: diff_table(outcome), json=json, quiet=quiet)
     return HOLDS
 
@@ -234,6 +236,7 @@ def diff(
 def verify(
     network: Network,
     data: Data = None,
+    data_root: DataRoot = None,
     input: Annotated[Path | None, typer.Option("--input", help="Integer codes to verify on, instead of a data set.")] = None,
     samples: Samples = 64,
     backend: Annotated[list[str] | None, typer.Option("--backend", help="Only this backend; may be given several times.")] = None,
@@ -255,6 +258,7 @@ def verify(
         outcome = run_verify(
             network,
             data=data,
+            data_root=data_root,
             input=input,
             samples=samples,
             backends=None if not backend else tuple(backend),
@@ -290,6 +294,7 @@ def energy(
     network: Network,
     input: Annotated[Path | None, typer.Option("--input", help="Integer codes to count on, instead of a data set.")] = None,
     data: Data = None,
+    data_root: DataRoot = None,
     samples: Samples = None,
     prices: Annotated[str, typer.Option("--prices", help="Price list by name, or the path of a .toml file.")] = "loihi1",
     out: Annotated[Path | None, out_option("Result; default: energy.json beside the network.")] = None,
@@ -302,7 +307,7 @@ def energy(
     from qif_deploy.api.verbs import energy as run_energy
     from qif_deploy.presentation import energy_table
 
-    outcome = run_energy(network, input=input, data=data, samples=samples, prices=prices, out=out)
+    outcome = run_energy(network, input=input, data=data, data_root=data_root, samples=samples, prices=prices, out=out)
     show(outcome, lambda: energy_table(outcome), json=json, quiet=quiet)
     return HOLDS
 

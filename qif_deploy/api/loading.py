@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from qif_deploy.datasets.dataset import Dataset, load_dataset
+from qif_deploy.datasets.dataset import EVENT_DATA, STREAMS, open_dataset
+from qif_deploy.datasets.encoders import Encoder, encoded_sample
 from qif_deploy.errors import InputError
 from qif_deploy.ir.graph import Graph, QuantizedGraph
 from qif_deploy.passes.fold_batchnorm import FoldReport, fold_batchnorm
@@ -21,12 +22,13 @@ from qif_deploy.simulate.trace import load_arrays
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FloatModel:
-    """A float graph with BatchNorm folded, the steps it was trained for, and the data set it was trained on."""
+    """A float graph with BatchNorm folded, the steps it was trained for, and the data set and encoder it was trained on."""
 
     graph: Graph
     fold: FoldReport
     steps: int
     dataset: str | None
+    encoder: Encoder = Encoder.DIRECT
 
 
 def load_float_model(path: Path) -> FloatModel:
@@ -43,7 +45,8 @@ def load_float_model(path: Path) -> FloatModel:
 
     checkpoint = load_checkpoint(path)
     graph, fold = fold_batchnorm(to_graph(checkpoint.network))
-    return FloatModel(graph=graph, fold=fold, steps=checkpoint.recipe.steps, dataset=checkpoint.recipe.dataset)
+    recipe = checkpoint.recipe
+    return FloatModel(graph=graph, fold=fold, steps=recipe.steps, dataset=recipe.dataset, encoder=recipe.encoder)
 
 
 def load_network(path: Path) -> QuantizedGraph:
@@ -89,22 +92,46 @@ class RealInputs:
     source: str
 
 
-def dataset_inputs(graph: QuantizedGraph, name: str | None, *, samples: int | None) -> RealInputs:
-    """Return test samples of a data set, held for the steps that the network covers.
+def dataset_inputs(graph: QuantizedGraph, name: str | None, *, samples: int | None, root: Path | None = None) -> RealInputs:
+    """Return test samples of a data set as the network was trained to take them: held, as frames of events, or as spikes.
 
     Args:
-        graph: the network; its provenance names the data set when ``name`` is None.
+        graph: the network; its provenance names the data set when ``name`` is None, and the encoder.
         name: data set.
         samples: how many of the test part, from its start; None for all.
+        root: folder that holds the folders of data sets that no package carries.
 
     Raises:
-        InputError: no data set is known, or its samples do not fit the network.
+        InputError: no data set is known, its samples do not fit the network, or all of them would not fit into memory.
     """
     name = graph.provenance.get("dataset") if name is None else name
     if name is None:
         raise InputError("the network names no data set; give real input with --input X.npy or --data NAME")
-    dataset: Dataset = load_dataset(name)
+    if name in STREAMS and samples is None:
+        raise InputError(f"data set {name!r} is read sample by sample, and all of it may not fit into memory; give --samples N")
+    dataset = open_dataset(name, root=root, frames=graph.steps if name in EVENT_DATA else None)
     if len(graph.inputs) != 1:
         raise InputError(f"data set {name!r} feeds one input, the network has {list(graph.inputs)}; give --input X.npz")
-    codes = prepare_inputs(graph, {graph.inputs[0]: dataset.x_test[:samples]}, steps=graph.steps)
-    return RealInputs(codes=codes, labels=dataset.y_test[:samples], source=f"{name}, test part")
+    encoder = _encoder(graph)
+    steps = 1 if graph.steps is None else graph.steps
+    chosen = range(len(dataset.test) if samples is None else min(samples, len(dataset.test)))
+    drawn = (
+        encoded_sample(dataset.test[n][0], encoder, steps=steps, high=dataset.high, seed=0, epoch=0, index=n)  # as the trainer tests
+        for n in chosen
+    )
+    codes = np.stack(list(drawn))
+    framed = dataset.frames is not None or encoder is Encoder.RATE
+    prepared = prepare_inputs(graph, {graph.inputs[0]: codes.swapaxes(0, 1) if framed else codes}, steps=graph.steps)
+    return RealInputs(codes=prepared, labels=dataset.test.labels[: len(chosen)], source=f"{name}, test part")
+
+
+def _encoder(graph: QuantizedGraph) -> Encoder:
+    word = graph.provenance.get("encoder", Encoder.DIRECT.value)
+    known = [encoder.value for encoder in Encoder]
+    if word not in known:
+        raise InputError(
+            f"the network's provenance names the encoder {word!r}, known are {', '.join(known)}; give input with --input X.npy"
+        )
+    if word == Encoder.RATE.value and graph.steps is None:
+        raise InputError("the network takes spikes at a rate and fixes no number of steps; give input with --input X.npy")
+    return Encoder(word)

@@ -120,6 +120,7 @@ def quantize_model(source: FloatModel, target: Target, *, steps: int | None = No
     provenance = {"tool": f"qif-deploy {__version__}", "target": target.name}
     if source.dataset is not None:
         provenance["dataset"] = source.dataset
+        provenance["encoder"] = source.encoder.value
     steps = source.steps if steps is None else steps
     network, report = quantize_graph(source.graph, target.number_format, steps=steps, provenance=provenance)
     bounds = {name: entry.as_json()["bound_by"] for name, entry in report.populations.items()}
@@ -218,11 +219,19 @@ def run(
     )
 
 
-def diff(model: Path, network: Path, *, data: str | None = None, samples: int | None = None, out: Path | None = None) -> Fidelity:
+def diff(
+    model: Path,
+    network: Path,
+    *,
+    data: str | None = None,
+    data_root: Path | None = None,
+    samples: int | None = None,
+    out: Path | None = None,
+) -> Fidelity:
     """Compare float and integer network on a data set (or a ``.npy`` of codes); write ``fidelity.json``."""
     source, graph = load_float_model(model), load_network(network)
     path = destination(out, default=Path(network).parent / "fidelity.json")
-    real = real_inputs(graph, data=data, input_file=None, samples=samples)
+    real = real_inputs(graph, data=data, input_file=None, samples=samples, data_root=data_root)
     found = fidelity_of(source, graph, real)
     write_json(path, found.as_json())
     return found
@@ -242,6 +251,7 @@ def verify(
     network: Path,
     *,
     data: str | None = None,
+    data_root: Path | None = None,
     input: Path | None = None,  # noqa: A002  # the flag's name
     samples: int | None = 64,
     backends: tuple[str, ...] | None = None,
@@ -254,7 +264,7 @@ def verify(
     chosen = COMPARED if backends is None else tuple(parse_backend(name) for name in backends)
     graph = load_network(network)
     path = destination(out, default=Path(network).parent / "verify.json")
-    real = real_inputs(graph, data=data, input_file=input, samples=samples)
+    real = real_inputs(graph, data=data, input_file=input, samples=samples, data_root=data_root)
     reference = run_reference(graph, real.codes)
     checks = {}
     for done, backend in enumerate(chosen):
@@ -291,6 +301,7 @@ def energy(
     *,
     input: Path | None = None,  # noqa: A002  # the flag's name
     data: str | None = None,
+    data_root: Path | None = None,
     samples: int | None = None,
     prices: str = "loihi1",
     out: Path | None = None,
@@ -299,7 +310,7 @@ def energy(
     graph = load_network(network)
     price_list = load_price_list(prices)
     path = destination(out, default=Path(network).parent / "energy.json")
-    real = real_inputs(graph, data=data, input_file=input, samples=samples)
+    real = real_inputs(graph, data=data, input_file=input, samples=samples, data_root=data_root)
     estimate = estimate_energy(count_operations(graph, run_reference(graph, real.codes)), price_list)
     write_json(path, estimate.as_json())
     return estimate
@@ -314,7 +325,9 @@ def targets() -> TargetsOutcome:
     return TargetsOutcome(targets=tuple(target.as_json() for target in list_targets()), energy=tuple(y.as_json() for y in lists))
 
 
-def real_inputs(graph: QuantizedGraph, *, data: str | None, input_file: Path | None, samples: int | None) -> RealInputs:
+def real_inputs(
+    graph: QuantizedGraph, *, data: str | None, input_file: Path | None, samples: int | None, data_root: Path | None = None
+) -> RealInputs:
     """Inputs from a file of codes or a data set; ``data`` may be the name of one or the path of a ``.npy``/``.npz``."""
     if samples is not None and samples < 1:
         raise InputError(f"samples {samples} is below 1; ask for at least one")
@@ -323,7 +336,7 @@ def real_inputs(graph: QuantizedGraph, *, data: str | None, input_file: Path | N
     if data is not None and Path(data).suffix in (".npy", ".npz"):
         input_file = Path(data)
     if input_file is None:
-        return dataset_inputs(graph, data, samples=samples)
+        return dataset_inputs(graph, data, samples=samples, root=data_root)
     codes = read_inputs(graph, input_file, steps=None, encode=False)
     return RealInputs(codes={name: x[:, :samples] for name, x in codes.items()}, labels=None, source=str(input_file))
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from qif_deploy.datasets.dataset import EVENT_DATA, Dataset, StreamedDataset, streamed
+from qif_deploy.datasets.encoders import Encoder
 from qif_deploy.errors import BackendError, InputError
 from qif_deploy.training._lightning import Job, resolved, run_epochs
 from qif_deploy.training._torch import torch
@@ -22,7 +23,7 @@ from qif_deploy.training.losses import loss_of
 from qif_deploy.training.network import SpikingNetwork
 from qif_deploy.training.optimisation import make_optimiser, make_schedule
 from qif_deploy.training.recipe import Recipe
-from qif_deploy.training.recipe_options import Encoder, Precision
+from qif_deploy.training.recipe_options import Precision
 from qif_deploy.training.run_options import Accelerator, RunOptions
 
 Tensor = torch.Tensor
