@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from qif_deploy.neuron.params import QIFParams, ResetMode
     from qif_deploy.pricing.estimate import EnergyEstimate
     from qif_deploy.simulate.trace import Trace
+    from qif_deploy.training.qat.options import QatOptions
     from qif_deploy.version import __version__
 
 _HOMES = {
@@ -31,6 +32,7 @@ _HOMES = {
     "Fidelity": "qif_deploy.fidelity",
     "Graph": "qif_deploy.ir.graph",
     "NumberFormat": "qif_deploy.fixedpoint",
+    "QatOptions": "qif_deploy.training.qat.options",
     "QIFParams": "qif_deploy.neuron.params",
     "QifError": "qif_deploy.errors",
     "QuantizeOutcome": "qif_deploy.api.results",
@@ -64,6 +66,7 @@ __all__ = [
     "Graph",
     "NumberFormat",
     "QIFParams",
+    "QatOptions",
     "QifError",
     "QuantizeOutcome",
     "QuantizedGraph",

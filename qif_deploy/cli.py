@@ -138,16 +138,35 @@ def quantize(
     target: TargetName = "loihi2",
     out: Annotated[Path | None, out_option("The artefact; default: net.nir beside the model.")] = None,
     steps: Steps = None,
-    seed: NoSeed = None,
+    weight_bits: Annotated[int | None, typer.Option("--weight-bits", help="Width of the weights, instead of the target's.")] = None,
+    qat: Annotated[bool, typer.Option("--qat", help="Train the codes on the training data (quantisation-aware training).")] = False,
+    qat_epochs: Annotated[int | None, typer.Option("--qat-epochs", help="Passes over the training data.")] = None,
+    qat_learning_rate: Annotated[float | None, typer.Option("--qat-learning-rate", help="Peak rate, in units of the largest code.")] = None,
+    data: Annotated[str | None, typer.Option("--data", help="Data set for --qat, by name; default: the model's own.")] = None,
+    data_root: DataRoot = None,
+    seed: Seed = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
     """Turn a trained model into an integer network with a range proof."""
+    from qif_deploy.api.quantise_aware import qat_options
     from qif_deploy.api.verbs import quantize as run_quantize
     from qif_deploy.presentation import quantize_table
 
-    outcome = run_quantize(model, target=target, out=out, steps=steps)
+    options = qat_options(wanted=qat, epochs=qat_epochs, learning_rate=qat_learning_rate, seed=seed)
+    with stages(("train",), shown=qat and not quiet) as report:
+        outcome = run_quantize(
+            model,
+            target=target,
+            out=out,
+            steps=steps,
+            weight_bits=weight_bits,
+            qat=options,
+            data=data,
+            data_root=data_root,
+            progress=lambda share: report("train", share),
+        )
     show(outcome, lambda: quantize_table(outcome), json=json, quiet=quiet)
     return HOLDS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qif_deploy.analysis.check_network import CheckReport
 from qif_deploy.api.backends import BackendCheck
@@ -13,6 +13,9 @@ from qif_deploy.fidelity import Fidelity
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.passes.quantize import QuantizeReport
 from qif_deploy.pricing.estimate import EnergyEstimate
+
+if TYPE_CHECKING:
+    from qif_deploy.training.qat.report import QatReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,16 +33,18 @@ class TrainOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantizeOutcome:
-    """The artefact and what quantising decided."""
+    """The artefact and what quantising decided; ``qat`` after quantisation-aware training."""
 
     path: Path
     network: QuantizedGraph
     report: QuantizeReport
     fold_residual: float
+    qat: QatReport | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values."""
-        return {
+        qat = {} if self.qat is None else {"qat": self.qat.as_json()}
+        return qat | {
             "artefacts": {"network": str(self.path)},
             "content_hash": self.network.content_hash,
             "number_format": self.network.number_format.name,

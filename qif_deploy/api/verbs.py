@@ -14,6 +14,7 @@ import numpy as np
 from qif_deploy.analysis.check_network import CheckReport, Finding, Severity, check_network
 from qif_deploy.api.backends import Backend, Execution, check_backend, execute
 from qif_deploy.api.loading import FloatModel, RealInputs, dataset_inputs, existing_file, load_float_model, load_network, read_inputs
+from qif_deploy.api.quantise_aware import quantize_aware, with_weight_bits
 from qif_deploy.api.results import ExportOutcome, QuantizeOutcome, RunOutcome, TargetsOutcome, TrainOutcome, VerifyOutcome
 from qif_deploy.atomic import require_writable, write_text
 from qif_deploy.errors import InputError, QifError
@@ -28,6 +29,7 @@ from qif_deploy.simulate.reference import run_reference
 from qif_deploy.version import __version__
 
 if TYPE_CHECKING:
+    from qif_deploy.training.qat.options import QatOptions
     from qif_deploy.training.run_options import RunOptions
     from qif_hardware.target import Target
 
@@ -102,14 +104,39 @@ def training_options(
     )
 
 
-def quantize(model: Path, *, target: str, out: Path | None = None, steps: int | None = None) -> QuantizeOutcome:
-    """Turn a checkpoint into the integer artefact ``net.nir``, beside the model unless ``out`` names a file."""
+def quantize(
+    model: Path,
+    *,
+    target: str,
+    out: Path | None = None,
+    steps: int | None = None,
+    weight_bits: int | None = None,
+    qat: QatOptions | None = None,
+    data: str | None = None,
+    data_root: Path | None = None,
+    progress: Progress | None = None,
+) -> QuantizeOutcome:
+    """Turn a checkpoint into the integer artefact ``net.nir``, beside the model unless ``out`` names a file.
+
+    Args:
+        model: checkpoint.
+        target: profile by name, or the path of one.
+        out: the artefact.
+        steps: T, None for the model's.
+        weight_bits: instead of the target's.
+        qat: train the codes on the training part of the model's data set; None quantises as it is.
+        data: data set for ``qat``, instead of the model's own.
+        data_root: folder of data sets that no package carries.
+        progress: called with the share of the training done, 0..1.
+    """
     from qif_export.nir.write import write_nir
     from qif_hardware.target import load_target
 
-    profile = load_target(target)
-    source = load_float_model(model)
+    profile = with_weight_bits(load_target(target), weight_bits)
     path = destination(out, default=Path(model).parent / "net.nir")
+    if qat is not None:
+        return quantize_aware(model, profile, path, options=qat, steps=steps, data=data, data_root=data_root, progress=progress)
+    source = load_float_model(model)
     network, report = quantize_model(source, profile, steps=steps)
     write_nir(network, path)
     return QuantizeOutcome(path=path, network=network, report=report, fold_residual=max(source.fold.residual.values(), default=0.0))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from qif_deploy.datasets.dataset import Dataset, StreamedDataset, streamed
 from qif_deploy.errors import InputError
@@ -19,59 +18,11 @@ from qif_deploy.training.history import History
 from qif_deploy.training.qat.from_float import qat_network
 from qif_deploy.training.qat.network import QatNetwork
 from qif_deploy.training.qat.options import QatOptions, ScaleChoice
+from qif_deploy.training.qat.report import QatReport, Widening
 from qif_deploy.training.recipe import Recipe
 from qif_deploy.training.recipe_options import Precision, Schedule
 from qif_deploy.training.run_options import RunOptions
 from qif_deploy.training.trainer import VALIDATION_SEED, check_run, deterministic, train_module
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Widening:
-    """A range proof that moved weights broke after ``epoch`` (1 for the first), and that new units mended."""
-
-    epoch: int
-    node: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QatReport:
-    """What came out. Accuracies are 0..1 on ``validation_samples`` images that were held out of the training part here.
-
-    ``accuracy_before`` is the network quantised after training at the same widths. ``validation_seen`` says whether the float training
-    had learned from the validation images: then both accuracies are too good, and only their difference says something.
-    ``losses`` and ``validation`` have one entry per epoch.
-    """
-
-    options: QatOptions
-    weight_bits: int
-    seed: int
-    accuracy_before: float
-    accuracy_after: float
-    validation_samples: int
-    validation_seen: bool
-    losses: tuple[float, ...]
-    validation: tuple[float, ...]
-    widened: tuple[Widening, ...]
-    seconds: float
-
-    def as_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {
-            "epochs": self.options.epochs,
-            "learning_rate": self.options.learning_rate,
-            "weight_decay": self.options.weight_decay,
-            "scales": self.options.scales.value,
-            "weight_bits": self.weight_bits,
-            "seed": self.seed,
-            "accuracy": {"before": self.accuracy_before, "after": self.accuracy_after},
-            "validation_samples": self.validation_samples,
-            "validation_seen": self.validation_seen,
-            "losses": list(self.losses),
-            "validation": list(self.validation),
-            "widened": [{"epoch": w.epoch, "node": w.node, "reason": w.reason} for w in self.widened],
-            "seconds": self.seconds,
-        }
 
 
 def fit_codes(
@@ -109,7 +60,7 @@ def fit_codes(
     started = time.perf_counter()
     run = RunOptions() if run is None else run
     run = replace(run, accelerator=resolved(run.accelerator))
-    recipe, seed = _recipe(checkpoint.recipe, options), checkpoint.recipe.seed if options.seed is None else options.seed
+    recipe, seed = _recipe(checkpoint.recipe, options, steps), checkpoint.recipe.seed if options.seed is None else options.seed
     wanted, found = checkpoint.network.spec.input, input_spec(dataset, recipe.encoder)
     if wanted != found:
         raise InputError(f"data set {dataset.name!r} has {found}, the checkpoint was trained on {wanted}; give the data set that it knows")
@@ -117,8 +68,10 @@ def fit_codes(
     check_run(recipe, learned, run)
     history, widened = History(keep_best=False), list[Widening]()
     with deterministic(run):
-        before, samples = _validated(qat_network(checkpoint.network, number_format, scales=ScaleChoice.MAX, steps=steps), recipe, learned)
-        network = qat_network(checkpoint.network, number_format, scales=options.scales, steps=steps)
+        before, samples = _validated(
+            qat_network(checkpoint.network, number_format, scales=ScaleChoice.MAX, steps=recipe.steps), recipe, learned
+        )
+        network = qat_network(checkpoint.network, number_format, scales=options.scales, steps=recipe.steps)
 
         def settle() -> None:
             epoch = len(history.losses)
@@ -142,10 +95,11 @@ def fit_codes(
     return network, report
 
 
-def _recipe(recipe: Recipe, options: QatOptions) -> Recipe:
+def _recipe(recipe: Recipe, options: QatOptions, steps: int | None) -> Recipe:
     """Return the recipe of this training: full precision, since bfloat16 holds no code beyond 8 bits."""
     return replace(
         recipe,
+        steps=recipe.steps if steps is None else steps,
         epochs=options.epochs,
         learning_rate=options.learning_rate,
         weight_decay=options.weight_decay,
