@@ -133,7 +133,6 @@ REFUSED = {
     "quantize MODEL --qat --weight-bits 17": "weight_bits 17 is outside 2..16",
     "quantize MODEL --qat --data letters": "letters",
     "quantize MODEL --qat --data codes.npy": "codes.npy",
-    "quantize MODEL --qat --data mnist5k": "the checkpoint was trained on",
     "quantize NET --qat --out other.nir": "is not a checkpoint (.safetensors), which --qat trains on",
     "quantize missing.safetensors --qat": "does not exist",
     "quantize wrong/half.safetensors --qat --out net.nir": "its header is cut off",

@@ -34,8 +34,8 @@ class QatOptions:
         InputError: values outside their limits, all at once.
     """
 
-    epochs: int = 8
-    learning_rate: float = 0.01
+    epochs: int = 4
+    learning_rate: float = 0.003
     weight_decay: float = 0.0
     scales: ScaleChoice = ScaleChoice.SQUARED_ERROR
     validation_fraction: float = 0.1
