@@ -113,7 +113,7 @@ def print_width(checkpoints: list[Checkpoint], floats: list[Run], data: Dataset,
     rows = []
     for seed, (checkpoint, real) in enumerate(zip(checkpoints, floats, strict=True)):
         network, report = fit_codes(checkpoint, data, number_format(target, width), options=options)
-        found = run_on_test(network.export()[0], data, steps=checkpoint.recipe.steps)
+        found = run_on_test(network.codes.export()[0], data, steps=checkpoint.recipe.steps)
         flips = sum(int((found.spikes[name] != s).sum()) for name, s in real.spikes.items())
         decisions, spikes = (sum(int(f(s)) for s in real.spikes.values()) for f in (np.size, np.sum))
         gained, lost = int((found.right & ~real.right).sum()), int((real.right & ~found.right).sum())

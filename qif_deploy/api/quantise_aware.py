@@ -75,9 +75,9 @@ def quantize_aware(
         "qat_scales": options.scales.value,
         "qat_seed": str(report.seed),
         "source_sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
-        "bound_by": json.dumps({name: y.as_json()["bound_by"] for name, y in trained.report.populations.items()}, sort_keys=True),
+        "bound_by": json.dumps({name: y.as_json()["bound_by"] for name, y in trained.codes.report.populations.items()}, sort_keys=True),
     }
-    network, decided = trained.export(provenance)
+    network, decided = trained.codes.export(provenance)
     write_nir(network, path)
     _, fold = fold_batchnorm(to_graph(checkpoint.network))
     return QuantizeOutcome(path=path, network=network, report=decided, fold_residual=max(fold.residual.values(), default=0.0), qat=report)

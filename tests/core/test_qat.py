@@ -138,8 +138,8 @@ def test_forward_is_the_exported_integer_network(
 ) -> None:
     fmt = number_format(weight_bits, narrow=narrow, rounding=rounding)
     network = trained_network(qat_network(float_network(neuron, last=last), fmt, scales=scales), updates)
-    network.settle()
-    integer, report = network.export()
+    network.codes.settle()
+    integer, report = network.codes.export()
     assert report.proof.holds
     assert integer.number_format == fmt
     x = np.stack([codes(6, seed) for seed in range(3)]) if framed else codes(6, 2)
@@ -149,10 +149,10 @@ def test_forward_is_the_exported_integer_network(
 @pytest.mark.parametrize("neuron", sorted(NEURONS))
 def test_trained_codes_spike_move_and_stay_within_their_width(neuron: str) -> None:
     network = qat_network(float_network(neuron), number_format(4), scales=ScaleChoice.SQUARED_ERROR)
-    before, _ = network.export()
+    before, _ = network.codes.export()
     trained_network(network, 3)
-    network.settle()
-    after, _ = network.export()
+    network.codes.settle()
+    after, _ = network.codes.export()
     assert assert_equal_to(network, after, codes(32, 5)) > 100
     for name in ("conv1", "conv2", "fc"):
         assert (before.nodes[name].weight != after.nodes[name].weight).any(), name
@@ -162,8 +162,8 @@ def test_trained_codes_spike_move_and_stay_within_their_width(neuron: str) -> No
 
 def test_identity_shortcuts_are_not_learned() -> None:
     network = qat_network(float_network("fixed_points"), number_format(4), scales=ScaleChoice.MAX)
-    before = network.by_name["skip"].weight.detach().clone()
-    assert torch.equal(trained_network(network, 3).by_name["skip"].weight, before)
+    before = network.codes.by_name["skip"].weight.detach().clone()
+    assert torch.equal(trained_network(network, 3).codes.by_name["skip"].weight, before)
 
 
 @pytest.mark.parametrize("weight_bits", WIDTHS)
@@ -173,67 +173,67 @@ def test_before_training_it_is_the_network_quantised_after_training(weight_bits:
     graph, _ = fold_batchnorm(to_graph(source))
     expected, _ = quantize_graph(graph, fmt, steps=source.spec.steps)
     network = qat_network(source, fmt, scales=ScaleChoice.MAX)
-    assert network.export()[0].content_hash == expected.content_hash
+    assert network.codes.export()[0].content_hash == expected.content_hash
     if weight_bits == 8:  # where clipping moves least
         return
     clipped, _ = quantize_graph(clip_weights(graph, fmt), fmt, steps=source.spec.steps)
     assert clipped.content_hash != expected.content_hash
-    assert qat_network(source, fmt, scales=ScaleChoice.SQUARED_ERROR).export()[0].content_hash == clipped.content_hash
+    assert qat_network(source, fmt, scales=ScaleChoice.SQUARED_ERROR).codes.export()[0].content_hash == clipped.content_hash
 
 
 def test_states_beyond_the_proof_are_still_those_of_the_reference() -> None:
     """In the middle of an epoch nothing is proven; saturation must not tell the two apart."""
     network = qat_network(float_network("fixed_points"), number_format(4), scales=ScaleChoice.MAX)
     with torch.no_grad():
-        network.by_name["qif2"].bias.bias[0] = -50
+        network.codes.by_name["qif2"].bias.bias[0] = -50
     with pytest.raises(FormatError, match=r"population 'qif2', channel .* the limit is"):
-        network.export()
-    assert_equal_to(network, network._codes(None), codes(6))  # no public door lets an unproven network out
+        network.codes.export()
+    assert_equal_to(network, network.codes._codes(None), codes(6))  # no public door lets an unproven network out
 
 
 def test_a_broken_proof_is_mended_by_new_units_and_named() -> None:
     network = qat_network(float_network("fixed_points"), number_format(8), scales=ScaleChoice.MAX)
-    before, _ = network.export()
+    before, _ = network.codes.export()
     with torch.no_grad():
-        network.by_name["qif2"].bias.bias[0] = -50
-    broken = network.settle()
+        network.codes.by_name["qif2"].bias.bias[0] = -50
+    broken = network.codes.settle()
     assert list(broken) == ["qif2"]
     assert "population 'qif2', channel" in broken["qif2"]
-    after, report = network.export()
+    after, report = network.codes.export()
     assert report.proof.holds
     assert (after.population("qif2").delta >= before.population("qif2").delta).all()
     assert (after.population("qif2").delta > 2 * before.population("qif2").delta).any()
     assert after.nodes["conv1"] == before.nodes["conv1"]
     assert after.nodes["qif1"] == before.nodes["qif1"]
     assert after.nodes["readout"] == before.nodes["readout"]
-    assert network.settle() == {}
+    assert network.codes.settle() == {}
     assert_equal_to(network, after, codes(6))
 
 
 def test_a_bias_beyond_the_state_is_mended_too() -> None:
     network = qat_network(float_network("lif"), number_format(8, narrow=True), scales=ScaleChoice.MAX)
     with torch.no_grad():
-        network.by_name["qif1"].bias.bias[0] = 1e4
+        network.codes.by_name["qif1"].bias.bias[0] = 1e4
     with pytest.raises(FormatError, match=r"population 'qif1'.*bias"):
-        network.export()
-    assert "bias" in network.settle()["qif1"]
-    assert_equal_to(network, network.export()[0], codes(6))
+        network.codes.export()
+    assert "bias" in network.codes.settle()["qif1"]
+    assert_equal_to(network, network.codes.export()[0], codes(6))
 
 
 def test_the_state_of_the_module_is_the_network() -> None:
     source = float_network("fixed_points")
     network = trained_network(qat_network(source, number_format(3), scales=ScaleChoice.SQUARED_ERROR), 3)
-    network.choose_units(("qif1", "readout"))
+    network.codes.choose_units(("qif1", "readout"))
     other = qat_network(source, number_format(3), scales=ScaleChoice.MAX)
     other.load_state_dict(network.state_dict())
-    assert other.export()[0].content_hash == network.export()[0].content_hash
+    assert other.codes.export()[0].content_hash == network.codes.export()[0].content_hash
 
 
 def test_the_float_network_behind_the_codes_is_the_one_it_came_from() -> None:
     source = chain_network()
     graph, _ = fold_batchnorm(to_graph(source))
     network = qat_network(source, number_format(8), scales=ScaleChoice.MAX)
-    behind = network.float_graph()
+    behind = network.codes.float_graph()
     for name in ("conv1", "conv2", "fc1", "fc2"):
         largest = np.abs(graph.nodes[name].weight).max()
         # A value within a hundredth of a code of the rounding's edge is moved off it; the rest is float32.

@@ -55,9 +55,9 @@ def test_two_bits_learn_repeat_and_are_reported_as_the_reference_finds_them(chec
     poisoned = dataclasses.replace(data, x_test=np.full_like(data.x_test, 16), y_test=np.zeros_like(data.y_test))
     again, _ = fit_codes(checkpoint, poisoned, number_format(2), options=BRIEF)
     other, _ = fit_codes(checkpoint, data, number_format(2), options=dataclasses.replace(BRIEF, seed=1))
-    integer, decided = network.export()
-    assert again.export()[0].content_hash == integer.content_hash  # repeats, and the test part decides nothing
-    assert other.export()[0].content_hash != integer.content_hash
+    integer, decided = network.codes.export()
+    assert again.codes.export()[0].content_hash == integer.content_hash  # repeats, and the test part decides nothing
+    assert other.codes.export()[0].content_hash != integer.content_hash
     assert all((tensor == before[name]).all() for name, tensor in checkpoint.network.state_dict().items())
     assert decided.proof.holds
     assert not network.training
@@ -88,7 +88,7 @@ def test_a_proof_that_breaks_in_training_is_mended_and_told(checkpoint: Checkpoi
     assert report.widened
     assert {w.epoch for w in report.widened} <= {1, 2}
     assert all(repr(w.node) in w.reason for w in report.widened)
-    assert network.export()[1].proof.holds
+    assert network.codes.export()[1].proof.holds
 
 
 def test_another_data_set_is_refused(checkpoint: Checkpoint, data: Dataset) -> None:

@@ -75,7 +75,7 @@ def fit_codes(
 
         def settle() -> None:
             epoch = len(history.losses)
-            widened.extend(Widening(epoch=epoch, node=name, reason=reason) for name, reason in network.settle().items())
+            widened.extend(Widening(epoch=epoch, node=name, reason=reason) for name, reason in network.codes.settle().items())
 
         train_module(network.train(), recipe, learned, seed=seed, options=run, history=history, progress=progress, after_epoch=settle)
         after, _ = _validated(network.cpu().eval(), recipe, learned)

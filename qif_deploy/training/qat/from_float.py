@@ -8,6 +8,7 @@ from qif_deploy.passes.fold_batchnorm import fold_batchnorm
 from qif_deploy.training.network import SpikingNetwork
 from qif_deploy.training.neuron import QIFNeuron
 from qif_deploy.training.qat.clipped_weights import clip_weights
+from qif_deploy.training.qat.codes import TrainedCodes
 from qif_deploy.training.qat.network import QatNetwork
 from qif_deploy.training.qat.options import ScaleChoice
 from qif_deploy.training.qat.population import BackwardRule
@@ -44,4 +45,5 @@ def qat_network(network: SpikingNetwork, number_format: NumberFormat, *, scales:
         width = neuron.spike.half_width.detach().double().cpu()
         rules[name] = BackwardRule(half_width=width, shape=neuron.spike.shape, detach_reset=neuron.detach_reset)
     fixed = {layer.name for layer in network.spec.layers if isinstance(layer, ShortcutLayer)}
-    return QatNetwork(graph, number_format, steps=network.spec.steps if steps is None else steps, rules=rules, fixed=fixed)
+    codes = TrainedCodes(graph, number_format, steps=network.spec.steps if steps is None else steps, rules=rules, fixed=fixed)
+    return QatNetwork(codes)
