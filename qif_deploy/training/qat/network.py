@@ -65,6 +65,7 @@ class QatNetwork(Answering):
         """Yield what every node emits, inputs and synapses included, the readout last; a held frame has one time step."""
         input_name, dtype = self.codes.wiring.inputs[0], self.codes.integers()
         held = codes.ndim == len(self.codes.wiring.code_input(input_name).shape) + 1
+        steps = self.codes.steps if held else codes.shape[0]
         # A GPU's float32 convolution may transform its operands, which is inexact at any size.
         frame = codes.to(torch.float32 if self.codes.single and not codes.is_cuda else torch.float64)
         found = {input_name: frame.unsqueeze(0) if held else frame}
@@ -86,12 +87,12 @@ class QatNetwork(Answering):
                     sums = [found[source] for source in sources]
                     population = self.codes.population(name)
                     shifts = [int(self.codes.synapse(source).shift) for source in sources]
-                    step = population.step(ndim=sums[0].ndim - 2, steps=self.codes.steps, dtype=dtype)
+                    step = population.step(ndim=sums[0].ndim - 2, steps=steps, dtype=dtype)
                     found[name], u = run_population(population.bias(), sums, shifts, step)
                 case ReadoutCodes():
                     parts = [found[source].double() * 2.0 ** int(self.codes.synapse(source).shift) for source in sources]
                     current = sum(parts[1:], parts[0]) + self.codes.bias(name)()
-                    found[name] = current.expand(self.codes.steps, *current.shape[1:]) if current.shape[0] == 1 and held else current
+                    found[name] = current.expand(steps, *current.shape[1:])
                 case _:
                     assert_never(node)
             yield LayerSignal(name, found[name], u)

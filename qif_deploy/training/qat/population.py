@@ -39,7 +39,7 @@ class PopulationStep:
         half_width: of the surrogate in codes, float32.
         shape: of the surrogate.
         detach_reset: cut the gradient through the reset.
-        steps: T, for currents that are held.
+        steps: T.
     """
 
     constants: StepConstants
@@ -83,7 +83,7 @@ class _FixedPopulation(torch.autograd.Function):
             i = i + (acc.to(step.r0.dtype) << shift)
         held = i.shape[0] == 1
         r = step.r0.expand(i.shape[1:])
-        shape = (step.steps if held else i.shape[0], *i.shape[1:])
+        shape = (step.steps, *i.shape[1:])
         u, before = (torch.empty(shape, dtype=torch.int32, device=i.device) for _ in range(2))  # a state has at most 32 bits
         spikes = torch.empty(shape, dtype=sums[0].dtype, device=i.device)
         for t in range(shape[0]):
