@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qif_deploy.analysis.check_network import CheckReport, Finding, Severity, check_network
+from qif_deploy.analysis.observed_range import ObservedRange, observe
 from qif_deploy.api.backends import Backend, Execution, check_backend, execute
 from qif_deploy.api.loading import FloatModel, RealInputs, dataset_inputs, existing_file, load_float_model, load_network, read_inputs
 from qif_deploy.api.quantise_aware import quantize_aware, with_weight_bits
@@ -19,6 +20,7 @@ from qif_deploy.api.results import ExportOutcome, QuantizeOutcome, RunOutcome, T
 from qif_deploy.atomic import require_writable, write_text
 from qif_deploy.errors import InputError, QifError
 from qif_deploy.fidelity import Fidelity, compare_fidelity
+from qif_deploy.fixedpoint import NumberFormat
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.passes.quantize import QuantizeReport, quantize_graph
 from qif_deploy.pricing.estimate import EnergyEstimate, estimate_energy
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from qif_hardware.target import Target
 
 Progress = Callable[[float], None]
+CHECKED_SAMPLES, CHECKED_AT_ONCE = 64, 16
+"""Samples that ``check`` runs where ``samples`` says nothing else, and how many of them are held in memory together."""
+
 COMPARED = (Backend.BATCHED, Backend.ONNX, Backend.NIR, Backend.LAVA)
 
 
@@ -161,11 +166,14 @@ def quantize_model(source: FloatModel, target: Target, *, steps: int | None = No
     return with_bounds, report
 
 
-def check(path: Path, *, target: str | None = None) -> CheckReport:
+def check(path: Path, *, target: str | None = None, data: str | None = None, samples: int | None = None) -> CheckReport:
     """List everything that can be said of a file without running it; a checkpoint is quantised for the target first.
 
+    With ``data`` (a data set by name, or a ``.npy``/``.npz`` of codes) the reference also runs its first ``samples`` samples, and the
+    report says how far the proven ranges reach beyond what these reached.
+
     Raises:
-        InputError: the file cannot be read, or the target is unknown.
+        InputError: the file cannot be read, the target is unknown, or the data do not fit the network.
     """
     from qif_hardware.target import load_target
 
@@ -173,7 +181,7 @@ def check(path: Path, *, target: str | None = None) -> CheckReport:
     profile = None if target is None else load_target(target)
     match path.suffix:
         case ".nir":
-            return check_network(load_network(path), target_format=None if profile is None else profile.number_format)
+            return _check_with_data(load_network(path), None if profile is None else profile.number_format, data, samples)
         case ".safetensors":
             source, profile = load_float_model(path), load_target("loihi2") if profile is None else profile
             try:
@@ -184,11 +192,28 @@ def check(path: Path, *, target: str | None = None) -> CheckReport:
                     remedy="use a wider target, fewer steps, or train with smaller weights or a lower clamp",
                 )  # fmt: skip
                 return CheckReport(findings=(finding,), ranges={}, resolution={})
-            return check_network(network, target_format=profile.number_format)
+            return _check_with_data(network, profile.number_format, data, samples)
         case ".onnx":
+            if data is not None:
+                raise InputError(f"file {str(path)!r} is an exported ONNX file, --data needs the network; give the .nir")
             return _check_onnx(path)
         case _:
             raise InputError(f"file {str(path)!r} is none of .nir, .safetensors, .onnx; give a network or a checkpoint")
+
+
+def _check_with_data(graph: QuantizedGraph, target_format: NumberFormat | None, data: str | None, samples: int | None) -> CheckReport:
+    if data is None:
+        if samples is not None:
+            raise InputError(f"--samples {samples} says how many samples of --data to run, and no --data is given; give both or neither")
+        return check_network(graph, target_format=target_format)
+    real = real_inputs(graph, data=data, input_file=None, samples=CHECKED_SAMPLES if samples is None else samples)
+    total = next(iter(real.codes.values())).shape[1]
+    observed: ObservedRange | None = None
+    for start in range(0, total, CHECKED_AT_ONCE):
+        part = {name: codes[:, start : start + CHECKED_AT_ONCE] for name, codes in real.codes.items()}
+        found = observe(graph, run_reference(graph, part))
+        observed = found if observed is None else observed.merged(found)
+    return check_network(graph, target_format=target_format, observed=observed, observed_on=f"{total} samples of {real.source}")
 
 
 def _check_onnx(path: Path) -> CheckReport:

@@ -9,6 +9,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
+from qif_deploy.analysis.fan_in import sum_range
 from qif_deploy.analysis.signal_range import Signal, signal_of
 from qif_deploy.errors import GraphError
 from qif_deploy.ir.graph import Graph
@@ -27,18 +28,14 @@ class Branch:
     synapse: Dense | Conv2d
     rows: Annotated[NDArray[np.float64], "(channel, fan_in)"]
     signal: Signal
-    padded: bool
     largest: ChannelFloats
     fan_in: ChannelCodes
 
     def current_range(self) -> tuple[ChannelFloats, ChannelFloats]:
         """Range of the branch's input current per channel, in float units, bias excluded."""
-        low, high = self.signal.low, self.signal.high
-        if self.padded:
-            low, high = min(low, 0), max(high, 0)
-        positive, negative = np.maximum(self.rows, 0).sum(axis=1), np.minimum(self.rows, 0).sum(axis=1)
+        low, high = sum_range(self.synapse.weight, self.synapse.geometry if isinstance(self.synapse, Conv2d) else None, self.signal)
         value = float(self.signal.code_value)
-        return (positive * low + negative * high) * value, (positive * high + negative * low) * value
+        return low * value, high * value
 
 
 def branches_of(graph: Graph, target: str) -> tuple[Branch, ...]:
@@ -52,12 +49,11 @@ def branches_of(graph: Graph, target: str) -> tuple[Branch, ...]:
         synapse = graph.nodes[name]
         if not isinstance(synapse, Dense | Conv2d):
             raise GraphError(f"node {name!r}: {type(synapse).__name__} before {target!r} cannot be quantised; run fold_batchnorm first")
-        padded = isinstance(synapse, Conv2d) and synapse.geometry.padding != (0, 0)
         rows = synapse.weight.reshape(synapse.weight.shape[0], -1)
         signal = signal_of(graph, graph.sources(name)[0])
         largest = np.abs(rows).max(axis=1) * float(signal.code_value)
         fan_in = np.count_nonzero(rows, axis=1)
-        found.append(Branch(name=name, synapse=synapse, rows=rows, signal=signal, padded=padded, largest=largest, fan_in=fan_in))
+        found.append(Branch(name=name, synapse=synapse, rows=rows, signal=signal, largest=largest, fan_in=fan_in))
     return tuple(found)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from qif_deploy.analysis.range_proof import RangeProof, branch_ranges, prove_population, prove_ranges
+from qif_deploy.analysis.reachable import require_coverable
 from qif_deploy.errors import FormatError, QifError
 from qif_deploy.fixedpoint import NumberFormat
 from qif_deploy.ir.graph import Graph, QuantizedGraph
@@ -85,7 +86,9 @@ def quantize_graph(
 
     Raises:
         FormatError: a population cannot be kept within the format; names population, channel, value and limit.
+        InputError: fewer than one step.
     """
+    require_coverable(steps)
     nodes: dict[str, CodeNode] = {}
     reports: dict[str, PopulationReport] = {}
     for name in graph.order:
@@ -123,7 +126,8 @@ def _quantize_population(
     params = node.params.broadcast(branches[0].rows.shape[0])
     bias = summed_bias(branches, params.c0)
     try:
-        scales = choose_scales(params, branches, np.array([float(b) for b in bias]), number_format, steps=steps)
+        with np.errstate(over="ignore", invalid="ignore"):  # values beyond float64 fail the proof at every unit, and are told so
+            scales = choose_scales(params, branches, np.array([float(b) for b in bias]), number_format, steps=steps)
         delta = scales.delta
         for _ in range(WIDENINGS):
             shifts = {branch.name: branch_shift(branch, delta, number_format) for branch in branches}

@@ -56,6 +56,17 @@ def prepare_inputs(graph: DeclaresInputs, arrays: Mapping[str, NDArray[np.generi
     return prepared
 
 
+def require_codes(graph: DeclaresInputs, inputs: Mapping[str, NDArray[np.generic]]) -> None:
+    """Raise InputError unless ``inputs`` are what ``prepare_inputs`` returns: every input, ``(time, batch, ...)``, in its range."""
+    if set(inputs) != set(graph.inputs):
+        raise InputError(f"inputs {sorted(inputs)} given, the network has {sorted(graph.inputs)}; prepare them with prepare_inputs")
+    for name, codes in inputs.items():
+        wanted = graph.code_input(name).shape
+        if np.ndim(codes) != len(wanted) + 2:
+            raise InputError(f"input {name!r}: shape {np.shape(codes)} is not (time, batch, {', '.join(map(str, wanted))})")
+    prepare_inputs(graph, inputs, steps=None)
+
+
 def require_steps(graph: DeclaresInputs, steps: int) -> None:
     """Raise InputError when a run of ``steps`` is empty or not covered by the range proof."""
     if steps < 1:
