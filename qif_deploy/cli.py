@@ -138,6 +138,7 @@ def quantize(
     target: TargetName = "loihi2",
     out: Annotated[Path | None, out_option("The artefact; default: net.nir beside the model.")] = None,
     steps: Steps = None,
+    weight_bits: Annotated[int | None, typer.Option("--weight-bits", help="Width of all weights; default: the target's.")] = None,
     scales: Annotated[
         str, typer.Option("--scales", help="Weight that gets a channel's largest code: max, percentile, or mse (least squared error).")
     ] = "max",
@@ -145,7 +146,6 @@ def quantize(
     bias_correction: Annotated[
         bool, typer.Option("--bias-correction", help="Take back in the bias what weight rounding adds to mean currents; needs data.")
     ] = False,
-    weight_bits: Annotated[int | None, typer.Option("--weight-bits", help="Width of all weights; default: the target's.")] = None,
     memory_budget: Annotated[
         int | None, typer.Option("--memory-budget", metavar="BYTES", help="Choose the width of each synapse so that the weights fit.")
     ] = None,
@@ -154,13 +154,19 @@ def quantize(
         typer.Option("--calibrate", metavar="DATA", help="Data set, or .npy of codes, to calibrate on; default: the model's own."),
     ] = None,
     calibration_samples: Annotated[int, typer.Option("--calibration-samples", help="Samples of its training part.")] = 256,
-    seed: NoSeed = None,
+    qat: Annotated[bool, typer.Option("--qat", help="Train the codes on the training data (quantisation-aware training).")] = False,
+    qat_epochs: Annotated[int | None, typer.Option("--qat-epochs", help="Passes over the training data.")] = None,
+    qat_learning_rate: Annotated[float | None, typer.Option("--qat-learning-rate", help="Peak rate, in units of the largest code.")] = None,
+    data: Annotated[str | None, typer.Option("--data", help="Data set for --qat, by name; default: the model's own.")] = None,
+    data_root: DataRoot = None,
+    seed: Seed = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
     """Turn a trained model into an integer network with a range proof."""
     from qif_deploy.api.quantization import PostTraining, scale_method
+    from qif_deploy.api.quantize_aware import qat_options
     from qif_deploy.api.verbs import quantize as run_quantize
     from qif_deploy.presentation import quantize_table
 
@@ -173,7 +179,19 @@ def quantize(
         weight_bits=weight_bits,
         memory_budget=memory_budget,
     )
-    outcome = run_quantize(model, target=target, out=out, steps=steps, how=how)
+    options = qat_options(wanted=qat, epochs=qat_epochs, learning_rate=qat_learning_rate, seed=seed)
+    with stages(("train",), shown=qat and not quiet) as report:
+        outcome = run_quantize(
+            model,
+            target=target,
+            out=out,
+            steps=steps,
+            how=how,
+            qat=options,
+            data=data,
+            data_root=data_root,
+            progress=lambda share: report("train", share),
+        )
     show(outcome, lambda: quantize_table(outcome), json=json, quiet=quiet)
     return HOLDS
 

@@ -114,6 +114,17 @@ def saturate(codes: SharedArray, limit: int) -> SharedArray:
     return codes.clip(-limit, limit)
 
 
+def round_units(units: SharedArray, *, limit: int | None) -> SharedArray:
+    """Round floats that are in units of one code already, half to even, and saturate at ``limit``; dtype and axes stay.
+
+    Args:
+        units: NumPy array or torch tensor of floats in which every code is exact.
+        limit: largest code, None for no limit.
+    """
+    codes = units.round()
+    return codes if limit is None else saturate(codes, limit)
+
+
 class _Rounding(enum.Enum):
     """Float to code: to the nearest (half to even), up, or down."""
 

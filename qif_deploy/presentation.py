@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from qif_deploy.api.results import DemoOutcome, ExportOutcome, QuantizeOutcome, RunOutcome, TargetsOutcome, TrainOutcome, VerifyOutcome
     from qif_deploy.fidelity import Fidelity
     from qif_deploy.pricing.estimate import EnergyEstimate
+    from qif_deploy.training.qat.report import QatReport
 
 
 def demo_table(outcome: DemoOutcome) -> RenderableType:
@@ -69,7 +70,19 @@ def quantize_table(outcome: QuantizeOutcome) -> RenderableType:
             f"{row['clip_error_max']:.3g}",
         )
         coded.add_row(name, *map(str, cells))
-    return Group(table, coded)
+    return Group(table, coded, *([] if outcome.qat is None else [_qat_table(outcome.qat)]))
+
+
+def _qat_table(report: QatReport) -> RenderableType:
+    """Accuracy before and after the training of the codes."""
+    seen = ", which the float training had learned from" if report.validation_seen else ""
+    table = _table("qat", ("", ""), f"{report.weight_bits}-bit weights, on {report.validation_samples} validation samples{seen}")
+    table.add_row("accuracy, quantised after training", _percent(report.accuracy_before))
+    table.add_row(f"accuracy, codes trained for {report.options.epochs} epochs", _percent(report.accuracy_after))
+    for widening in report.widened:
+        table.add_row(f"new units, {widening.node}, epoch {widening.epoch}", widening.reason)
+    table.add_row("seconds", f"{report.seconds:.1f}")
+    return table
 
 
 def check_table(report: CheckReport, *, verbose: bool) -> RenderableType:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +81,20 @@ class PostTraining:
     def options(self) -> QuantizeOptions:
         """The part that the pass takes."""
         return QuantizeOptions(scales=self.scales, percentile=self.percentile, bias_correction=self.bias_correction)
+
+    def weights_of_qat(self) -> int | None:
+        """Return the width for codes that are trained.
+
+        Raises:
+            InputError: a choice that only quantisation after training has.
+        """
+        mine = PostTraining(weight_bits=self.weight_bits)
+        given = [f.name for f in fields(self) if getattr(self, f.name) != getattr(mine, f.name)]
+        if given:
+            raise InputError(
+                f"{', '.join(given)}: choices of quantisation after training, but --qat trains the codes; leave out one of the two"
+            )
+        return self.weight_bits
 
 
 def scale_method(word: str) -> ScaleMethod:

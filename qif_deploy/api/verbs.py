@@ -15,7 +15,8 @@ from qif_deploy.analysis.check_network import CheckReport, Finding, Severity, ch
 from qif_deploy.analysis.observed_range import ObservedRange, observe
 from qif_deploy.api.backends import Backend, Execution, check_backend, execute
 from qif_deploy.api.loading import FloatModel, RealInputs, dataset_inputs, existing_file, load_float_model, load_network, read_inputs
-from qif_deploy.api.quantization import PostTraining, quantize_after_training
+from qif_deploy.api.quantization import PostTraining, narrowed, quantize_after_training
+from qif_deploy.api.quantize_aware import quantize_aware
 from qif_deploy.api.results import ExportOutcome, QuantizeOutcome, RunOutcome, TargetsOutcome, TrainOutcome, VerifyOutcome
 from qif_deploy.atomic import require_writable, write_text
 from qif_deploy.errors import InputError, QifError
@@ -30,6 +31,7 @@ from qif_deploy.simulate.op_counts import count_operations
 from qif_deploy.simulate.reference import run_reference
 
 if TYPE_CHECKING:
+    from qif_deploy.training.qat.options import QatOptions
     from qif_deploy.training.run_options import RunOptions
     from qif_hardware.target import Target
 
@@ -108,16 +110,45 @@ def training_options(
 
 
 def quantize(
-    model: Path, *, target: str, out: Path | None = None, steps: int | None = None, how: PostTraining | None = None
+    model: Path,
+    *,
+    target: str,
+    out: Path | None = None,
+    steps: int | None = None,
+    how: PostTraining | None = None,
+    qat: QatOptions | None = None,
+    data: str | None = None,
+    data_root: Path | None = None,
+    progress: Progress | None = None,
 ) -> QuantizeOutcome:
-    """Turn a checkpoint into the integer artefact ``net.nir``, beside the model unless ``out`` names a file."""
+    """Turn a checkpoint into the integer artefact ``net.nir``, beside the model unless ``out`` names a file.
+
+    Args:
+        model: checkpoint.
+        target: profile by name, or the path of one.
+        out: the artefact.
+        steps: T, None for the model's.
+        how: width of the weights, and the choices of quantisation after training.
+        qat: train the codes on the training part of the model's data set; None quantises as it is.
+        data: data set for ``qat``, instead of the model's own.
+        data_root: folder of data sets that no package carries, for ``qat``.
+        progress: called with the share of the training done, 0..1.
+    """
     from qif_export.nir.write import write_nir
     from qif_hardware.target import load_target
 
     profile = load_target(target)
-    source = load_float_model(model)
     path = destination(out, default=Path(model).parent / "net.nir")
-    found = quantize_after_training(source, profile, steps=steps, how=PostTraining() if how is None else how)
+    how = PostTraining() if how is None else how
+    if qat is not None:
+        profile = replace(profile, number_format=narrowed(profile.number_format, how.weights_of_qat()))
+        return quantize_aware(model, profile, path, options=qat, steps=steps, data=data, data_root=data_root, progress=progress)
+    if data is not None or data_root is not None:
+        raise InputError(
+            "--data and --data-root name data to train codes on; add --qat, or give --calibrate for quantisation after training"
+        )
+    source = load_float_model(model)
+    found = quantize_after_training(source, profile, steps=steps, how=how)
     write_nir(found.network, path)
     residual = max(source.fold.residual.values(), default=0.0)
     return QuantizeOutcome(path=path, network=found.network, report=found.report, widths=found.widths, fold_residual=residual)
