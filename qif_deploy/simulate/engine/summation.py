@@ -1,0 +1,104 @@
+"""The sums of one synapse over many frames, in the arithmetic that the plan chose and that was found right at start.
+
+A signal in the engine has its channels last: frames ``(n, height, width, channel)`` or rows ``(n, feature)``; so have the sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from typing_extensions import assert_never
+
+from qif_deploy.analysis.signal_range import Signal
+from qif_deploy.ir.nodes import Conv2dCodes, DenseCodes
+from qif_deploy.shapes import Shape
+from qif_deploy.simulate.engine.int8_conv import agrees, byte_convolution, byte_linear
+from qif_deploy.simulate.engine.plan import Sums, SynapsePlan
+
+Tensor = torch.Tensor
+Summation = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synapse:
+    """A synapse ready to run: ``sums`` maps signals (channels last) to sums of the same axes; ``plan`` says what it does, and why."""
+
+    plan: SynapsePlan
+    shift: int
+    sums: Summation
+
+
+def prepare_synapse(
+    node: DenseCodes | Conv2dCodes, plan: SynapsePlan, *, shape: Shape, signal: Signal, folded: Shape | None, device: torch.device
+) -> Synapse:
+    """Return ``node`` in the arithmetic of ``plan``, or in the next wider one where the machine gets that wrong.
+
+    Args:
+        node: weights and geometry.
+        plan: what was decided from the codes.
+        shape: of the signal, ``(channel, height, width)`` or ``(feature,)``.
+        signal: range of its codes.
+        folded: ``(channel, height, width)`` of an image that was flattened in front of a dense layer: its weights are reordered to
+            the engine's order, instead of every signal to theirs.
+        device: where to run.
+    """
+    weight = torch.tensor(node.weight, dtype=torch.int64)
+    if folded is not None:
+        weight = weight.reshape(-1, *folded).permute(0, 2, 3, 1).reshape(weight.shape[0], -1)
+    exact = _channels_last(_float_sums(node, weight, torch.float64, device))
+    if plan.sums is Sums.DIRECT or plan.sums is Sums.FLOAT64:
+        return Synapse(plan=plan, shift=node.shift, sums=exact)
+    if device.type == "cuda" and isinstance(node, Conv2dCodes):  # cuDNN may pick Winograd or FFT, which are inexact at any size
+        return Synapse(plan=_wider(plan, "a GPU's convolution may transform its operands"), shift=node.shift, sums=exact)
+    tried = _trial(shape, signal, device)
+    if plan.sums is Sums.INT8:
+        small = weight.to(torch.int8)
+        bytes_ = byte_linear(small) if isinstance(node, DenseCodes) else byte_convolution(small, node.geometry)
+        if agrees(_channels_last(bytes_), tried.to(torch.uint8), exact):
+            return Synapse(plan=plan, shift=node.shift, sums=_channels_last(bytes_))
+        plan = replace(plan, sums=Sums.FLOAT32, reason="byte instructions gave wrong sums here at this shape")
+    single = _channels_last(_float_sums(node, weight, torch.float32, device))
+    if agrees(single, tried, exact):
+        return Synapse(plan=plan, shift=node.shift, sums=single)
+    return Synapse(plan=_wider(plan, "float32 gave wrong sums here at this shape"), shift=node.shift, sums=exact)
+
+
+def _float_sums(node: DenseCodes | Conv2dCodes, weight: Tensor, dtype: torch.dtype, device: torch.device) -> Summation:
+    wide = weight.to(device, dtype)
+    match node:
+        case DenseCodes():
+            return lambda x: F.linear(x.to(dtype), wide)
+        case Conv2dCodes():
+            g = node.geometry
+            wide = wide.contiguous(memory_format=torch.channels_last)
+            return lambda x: F.conv2d(x.to(dtype), wide, None, g.stride, g.padding, g.dilation, g.groups)
+        case _:
+            assert_never(node)
+
+
+def _channels_last(sums: Summation) -> Summation:
+    """Show frames ``(n, height, width, channel)`` to an operator of torch as ``(n, channel, height, width)``, without moving them."""
+
+    def around(x: Tensor) -> Tensor:
+        if x.ndim == 2:
+            return sums(x)
+        return sums(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).contiguous()
+
+    return around
+
+
+def _trial(shape: Shape, signal: Signal, device: torch.device) -> Tensor:
+    """Two signals: all codes at the end of the range that is larger in magnitude, and random ones."""
+    last = (*shape[1:], shape[0]) if len(shape) == 3 else shape
+    extreme = signal.high if abs(signal.high) >= abs(signal.low) else signal.low
+    generator = torch.Generator().manual_seed(0)
+    both = torch.randint(signal.low, signal.high + 1, (2, *last), generator=generator)
+    both[0] = extreme
+    return both.to(device)
+
+
+def _wider(plan: SynapsePlan, reason: str) -> SynapsePlan:
+    return replace(plan, sums=Sums.FLOAT64, reason=reason)
