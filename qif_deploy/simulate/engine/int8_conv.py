@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 
-from qif_deploy.ir.nodes import ConvGeometry
+from qif_deploy.analysis.signal_range import Signal
+from qif_deploy.ir.nodes import Conv2dCodes, ConvGeometry, DenseCodes
 from qif_deploy.simulate.engine.plan import PAIR_LIMIT, ByteUnits
+from qif_deploy.simulate.engine.trial import REFUSALS, Trial
 
 Tensor = torch.Tensor
 Summation = Callable[[Tensor], Tensor]
-
-_REFUSALS = (RuntimeError, AttributeError, TypeError, NotImplementedError)
-"""What a torch without these operators, or with another signature, answers."""
 
 
 def _operators() -> Any:
@@ -71,43 +71,39 @@ def byte_units() -> ByteUnits:
             return ByteUnits.WHOLE
         if _right(PAIR_LIMIT // (2 * 127), 127):
             return ByteUnits.PAIRED
-    except _REFUSALS:
+    except REFUSALS:
         pass
     return ByteUnits.NONE
 
 
-def agrees(summation: Summation, x: Tensor, expected: Callable[[Tensor], Tensor]) -> bool:
-    """Whether ``summation`` runs here and gives exactly the sums that ``expected`` gives for ``x`` in float64."""
-    try:
-        return torch.equal(summation(x).double(), expected(x.double()))
-    except _REFUSALS:
-        return False
-
-
 def _right(code: int, limit: int) -> bool:
-    """Largest codes with largest weights of either sign, alternating signs, and random ones; kernels of several sizes."""
-    generator = torch.Generator().manual_seed(0)
+    """Codes up to ``code`` times weights up to ``limit``: all largest, of one sign and alternating, and random; several kernels."""
+    rng = np.random.default_rng(0)
+    signal, cpu = Signal(0, code, Fraction(1)), torch.device("cpu")
     for channels, out, kernel, groups in ((64, 32, 3, 1), (3, 16, 5, 1), (16, 8, 1, 1), (8, 8, 3, 8)):
-        shape = (out, channels // groups, kernel, kernel)
-        signs = 1 - 2 * (torch.arange(shape[1] * kernel * kernel).reshape(shape[1:]) % 2)
-        weight = torch.randint(-limit, limit + 1, shape, generator=generator)
-        weight[0], weight[1], weight[2] = limit, -limit, limit * signs
-        x = torch.randint(0, code + 1, (3, channels, 9, 7), generator=generator)
-        x[0], x[1, :, ::2] = code, code
-        frames = x.to(torch.uint8).contiguous(memory_format=torch.channels_last)
-        geometry = ConvGeometry(padding=(kernel // 2, kernel // 2), groups=groups)
-        small = weight.to(torch.int8)
-        double = weight.double()
-        if not agrees(
-            byte_convolution(small, geometry), frames, functools.partial(_convolve, weight=double, padding=kernel // 2, groups=groups)
-        ):
+        codes = rng.integers(-limit, limit + 1, (out, channels // groups, kernel, kernel))
+        codes[0], codes[1] = limit, -limit
+        codes[2] = limit * (1 - 2 * (np.arange(codes[2].size) % 2)).reshape(codes[2].shape)
+        node = Conv2dCodes(weight=codes.astype(np.int32), shift=0, geometry=ConvGeometry(padding=(kernel // 2, kernel // 2), groups=groups))
+        weight = torch.from_numpy(codes)
+        sums = byte_convolution(weight.to(torch.int8), node.geometry)
+        if not Trial(node, weight, (channels, 9, 7), signal, cpu).passes(lambda x: channels_last(sums)(x.to(torch.uint8))):  # noqa: B023  # called here
             return False
-    rows = torch.randint(0, code + 1, (5, 130), generator=generator)
-    rows[0], rows[1, ::2] = code, code
-    weight = torch.randint(-limit, limit + 1, (24, 130), generator=generator)
-    weight[0], weight[1] = limit, -limit
-    return agrees(byte_linear(weight.to(torch.int8)), rows.to(torch.uint8), lambda x: F.linear(x, weight.double()))
+    codes = rng.integers(-limit, limit + 1, (24, 130))
+    codes[0], codes[1] = limit, -limit
+    weight = torch.from_numpy(codes)
+    linear = byte_linear(weight.to(torch.int8))
+    return Trial(DenseCodes(weight=codes.astype(np.int32), shift=0), weight, (130,), signal, cpu).passes(
+        lambda x: linear(x.to(torch.uint8))
+    )
 
 
-def _convolve(x: Tensor, *, weight: Tensor, padding: int, groups: int) -> Tensor:
-    return F.conv2d(x, weight, None, 1, padding, 1, groups)
+def channels_last(sums: Summation) -> Summation:
+    """Show frames ``(n, height, width, channel)`` to an operator of torch as ``(n, channel, height, width)``, without moving them."""
+
+    def around(x: Tensor) -> Tensor:
+        if x.ndim == 2:
+            return sums(x)
+        return sums(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).contiguous()
+
+    return around

@@ -15,8 +15,9 @@ from typing_extensions import assert_never
 from qif_deploy.analysis.signal_range import Signal
 from qif_deploy.ir.nodes import Conv2dCodes, DenseCodes
 from qif_deploy.shapes import Shape
-from qif_deploy.simulate.engine.int8_conv import agrees, byte_convolution, byte_linear
+from qif_deploy.simulate.engine.int8_conv import byte_convolution, byte_linear, channels_last
 from qif_deploy.simulate.engine.plan import Sums, SynapsePlan
+from qif_deploy.simulate.engine.trial import Trial
 
 Tensor = torch.Tensor
 Summation = Callable[[Tensor], Tensor]
@@ -48,20 +49,20 @@ def prepare_synapse(
     weight = torch.tensor(node.weight, dtype=torch.int64)
     if folded is not None:
         weight = weight.reshape(-1, *folded).permute(0, 2, 3, 1).reshape(weight.shape[0], -1)
-    exact = _channels_last(_float_sums(node, weight, torch.float64, device))
+    exact = channels_last(_float_sums(node, weight, torch.float64, device))
     if plan.sums is Sums.DIRECT or plan.sums is Sums.FLOAT64:
         return Synapse(plan=plan, shift=node.shift, sums=exact)
     if device.type == "cuda" and isinstance(node, Conv2dCodes):  # cuDNN may pick Winograd or FFT, which are inexact at any size
         return Synapse(plan=_wider(plan, "a GPU's convolution may transform its operands"), shift=node.shift, sums=exact)
-    tried = _trial(shape, signal, device)
+    trial = Trial(node, weight, shape, signal, device)
     if plan.sums is Sums.INT8:
         small = weight.to(torch.int8)
-        bytes_ = byte_linear(small) if isinstance(node, DenseCodes) else byte_convolution(small, node.geometry)
-        if agrees(_channels_last(bytes_), tried.to(torch.uint8), exact):
-            return Synapse(plan=plan, shift=node.shift, sums=_channels_last(bytes_))
+        bytes_ = channels_last(byte_linear(small) if isinstance(node, DenseCodes) else byte_convolution(small, node.geometry))
+        if trial.passes(lambda x: bytes_(x.to(torch.uint8))):
+            return Synapse(plan=plan, shift=node.shift, sums=bytes_)
         plan = replace(plan, sums=Sums.FLOAT32, reason="byte instructions gave wrong sums here at this shape")
-    single = _channels_last(_float_sums(node, weight, torch.float32, device))
-    if agrees(single, tried, exact):
+    single = channels_last(_float_sums(node, weight, torch.float32, device))
+    if trial.passes(single):
         return Synapse(plan=plan, shift=node.shift, sums=single)
     return Synapse(plan=_wider(plan, "float32 gave wrong sums here at this shape"), shift=node.shift, sums=exact)
 
@@ -77,27 +78,6 @@ def _float_sums(node: DenseCodes | Conv2dCodes, weight: Tensor, dtype: torch.dty
             return lambda x: F.conv2d(x.to(dtype), wide, None, g.stride, g.padding, g.dilation, g.groups)
         case _:
             assert_never(node)
-
-
-def _channels_last(sums: Summation) -> Summation:
-    """Show frames ``(n, height, width, channel)`` to an operator of torch as ``(n, channel, height, width)``, without moving them."""
-
-    def around(x: Tensor) -> Tensor:
-        if x.ndim == 2:
-            return sums(x)
-        return sums(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).contiguous()
-
-    return around
-
-
-def _trial(shape: Shape, signal: Signal, device: torch.device) -> Tensor:
-    """Two signals: all codes at the end of the range that is larger in magnitude, and random ones."""
-    last = (*shape[1:], shape[0]) if len(shape) == 3 else shape
-    extreme = signal.high if abs(signal.high) >= abs(signal.low) else signal.low
-    generator = torch.Generator().manual_seed(0)
-    both = torch.randint(signal.low, signal.high + 1, (2, *last), generator=generator)
-    both[0] = extreme
-    return both.to(device)
 
 
 def _wider(plan: SynapsePlan, reason: str) -> SynapsePlan:
