@@ -72,8 +72,8 @@ class Engine:
 
     def __init__(self, graph: QuantizedGraph, device: torch.device) -> None:
         self.graph, self.device = graph, device
-        on_cpu = device.type == "cpu"
-        self.plan: EnginePlan = plan_engine(graph, byte_units() if on_cpu else ByteUnits.NONE)
+        self.compiled = _compiled_here(device)
+        self.plan: EnginePlan = plan_engine(graph, byte_units() if device.type == "cpu" else ByteUnits.NONE)
         self.folded: dict[str, Shape | None] = {}
         self.synapses: dict[str, Synapse] = {}
         self.passes: dict[str, PopulationPass] = {}
@@ -89,7 +89,7 @@ class Engine:
                     folded=self.folded.get(source), device=device,
                 )  # fmt: skip
             elif isinstance(node, Population):
-                self.passes[name] = _population_pass(node, self.plan.state_bits, device)
+                self.passes[name] = _population_pass(node, self.plan.state_bits, device, compiled=self.compiled)
         self.read_last = _read_last(graph)
 
     def share_populations(self, pool: Executor | None, parts: int) -> None:
@@ -121,7 +121,7 @@ class Engine:
                     if (node.low, node.high) == (0, 1):
                         rates[name] = _rates(signals[name], steps)
                 case SumPool2d():
-                    signals[name] = sum_pool(signals[graph.sources(name)[0]], node, signal_of(graph, name))
+                    signals[name] = sum_pool(signals[graph.sources(name)[0]], node, signal_of(graph, name), compiled=self.compiled)
                 case Flatten():
                     signals[name] = signals[graph.sources(name)[0]].flatten(2)
                 case Population():
@@ -206,14 +206,20 @@ class Engine:
         return found
 
 
-def _population_pass(node: Population, state_bits: int, device: torch.device) -> PopulationPass:
-    if device.type == "cpu":
-        try:
-            from qif_deploy.simulate.engine.compiled_pass import CompiledPass
-        except MissingDependencyError:
-            pass
-        else:
-            return CompiledPass(node.constants, state_bits)
+def _compiled_here(device: torch.device) -> bool:
+    """Whether the compiled kernels run on ``device``: a CPU, with numba installed."""
+    try:
+        import qif_deploy.simulate.engine._numba  # noqa: F401  # only whether it is there
+    except MissingDependencyError:
+        return False
+    return device.type == "cpu"
+
+
+def _population_pass(node: Population, state_bits: int, device: torch.device, *, compiled: bool) -> PopulationPass:
+    if compiled:
+        from qif_deploy.simulate.engine.compiled_pass import CompiledPass
+
+        return CompiledPass(node.constants, state_bits)
     return StepwisePass(node.constants, state_bits, device)
 
 
