@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qif_deploy.analysis.check_network import CheckReport, Finding, Severity, check_network
-from qif_deploy.api.backends import Backend, Execution, check_backend, execute
+from qif_deploy.api.backends import Backend, Execution, check_backend, count_run, execute
 from qif_deploy.api.loading import FloatModel, RealInputs, dataset_inputs, existing_file, load_float_model, load_network, read_inputs
 from qif_deploy.api.results import ExportOutcome, QuantizeOutcome, RunOutcome, TargetsOutcome, TrainOutcome, VerifyOutcome
 from qif_deploy.atomic import require_writable, write_text
@@ -23,7 +23,6 @@ from qif_deploy.passes.quantize import QuantizeReport, quantize_graph
 from qif_deploy.pricing.estimate import EnergyEstimate, estimate_energy
 from qif_deploy.pricing.price_list import load_price_list
 from qif_deploy.simulate.float_sim import run_float
-from qif_deploy.simulate.op_counts import count_operations
 from qif_deploy.simulate.reference import run_reference
 from qif_deploy.version import __version__
 
@@ -251,7 +250,7 @@ def energy(
     price_list = load_price_list(prices)
     path = destination(out, default=Path(network).parent / "energy.json")
     real = real_inputs(graph, data=data, input_file=input, samples=samples)
-    estimate = estimate_energy(count_operations(graph, run_reference(graph, real.codes)), price_list)
+    estimate = estimate_energy(count_run(graph, real.codes), price_list)
     write_json(path, estimate.as_json())
     return estimate
 

@@ -46,14 +46,17 @@ def prepare_synapse(
             the engine's order, instead of every signal to theirs.
         device: where to run.
     """
-    weight = torch.tensor(node.weight, dtype=torch.int64)
+    weight = torch.from_numpy(node.weight.copy())
     if folded is not None:
         weight = weight.reshape(-1, *folded).permute(0, 2, 3, 1).reshape(weight.shape[0], -1)
-    exact = channels_last(_float_sums(node, weight, torch.float64, device))
+
+    def exact(why: SynapsePlan) -> Synapse:
+        return Synapse(plan=why, shift=node.shift, sums=channels_last(_float_sums(node, weight, torch.float64, device)))
+
     if plan.sums is Sums.DIRECT or plan.sums is Sums.FLOAT64:
-        return Synapse(plan=plan, shift=node.shift, sums=exact)
+        return exact(plan)
     if device.type == "cuda" and isinstance(node, Conv2dCodes):  # cuDNN may pick Winograd or FFT, which are inexact at any size
-        return Synapse(plan=_wider(plan, "a GPU's convolution may transform its operands"), shift=node.shift, sums=exact)
+        return exact(_wider(plan, "a GPU's convolution may transform its operands"))
     trial = Trial(node, weight, shape, signal, device)
     if plan.sums is Sums.INT8:
         small = weight.to(torch.int8)
@@ -64,7 +67,7 @@ def prepare_synapse(
     single = channels_last(_float_sums(node, weight, torch.float32, device))
     if trial.passes(single):
         return Synapse(plan=plan, shift=node.shift, sums=single)
-    return Synapse(plan=_wider(plan, "float32 gave wrong sums here at this shape"), shift=node.shift, sums=exact)
+    return exact(_wider(plan, "float32 gave wrong sums here at this shape"))
 
 
 def _float_sums(node: DenseCodes | Conv2dCodes, weight: Tensor, dtype: torch.dtype, device: torch.device) -> Summation:

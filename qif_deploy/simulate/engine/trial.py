@@ -29,7 +29,7 @@ class Trial:
 
     Args:
         node: the synapse.
-        weight: its codes, int64, in the order of the signal.
+        weight: its codes, in the order of the signal.
         shape: of the signal, ``(channel, height, width)`` or ``(feature,)``.
         signal: range of its codes.
         device: where to try.
@@ -40,19 +40,18 @@ class Trial:
         x = torch.randint(signal.low, signal.high + 1, (2, *shape), generator=generator).to(device)
         x[0] = signal.high if abs(signal.high) >= abs(signal.low) else signal.low
         self.x = x.permute(0, 2, 3, 1).contiguous() if x.ndim == 4 else x
-        wide = weight.to(device, torch.float64)
         if isinstance(node, DenseCodes):
-            self.places, self.expected = None, x.double() @ wide.T
+            self.places, self.expected = None, _product(weight[None], x[None].double().transpose(1, 2)).squeeze(0).T
             return
-        g, kernel = node.geometry, (wide.shape[2], wide.shape[3])
+        g, kernel = node.geometry, (weight.shape[2], weight.shape[3])
         rows, columns = g.output_size((shape[1], shape[2]), kernel)
         corners = torch.tensor([0, columns - 1, (rows - 1) * columns, rows * columns - 1])
         self.places = torch.cat([corners, torch.randint(rows * columns, (PLACES,), generator=generator)])
         padded = F.pad(x, (g.padding[1], g.padding[1], g.padding[0], g.padding[0]))
         patches = [_window(padded, place // columns, place % columns, kernel, g) for place in self.places.tolist()]
         grouped = torch.stack(patches, dim=-1).double().reshape(2, g.groups, -1, len(patches))
-        sums = wide.reshape(g.groups, wide.shape[0] // g.groups, -1) @ grouped
-        self.expected = sums.reshape(2, wide.shape[0], -1).transpose(1, 2)
+        sums = _product(weight.reshape(g.groups, weight.shape[0] // g.groups, -1), grouped)
+        self.expected = sums.reshape(2, weight.shape[0], -1).transpose(1, 2)
 
     def passes(self, sums: Callable[[Tensor], Tensor]) -> bool:
         """Whether ``sums``, on signals with channels last, runs here and is right."""
@@ -70,3 +69,12 @@ def _window(padded: Tensor, row: int, column: int, kernel: Pair, g: ConvGeometry
     top, left = row * g.stride[0], column * g.stride[1]
     (dy, dx), (height, width) = g.dilation, kernel
     return padded[:, :, top : top + dy * (height - 1) + 1 : dy, left : left + dx * (width - 1) + 1 : dx]
+
+
+def _product(weight: Tensor, x: Tensor) -> Tensor:
+    """``weight (group, out, in) @ x (..., group, in, n)`` in float64, a few rows of the weights at a time: they may be millions."""
+    rows = [part.to(x.device, torch.float64) @ x for part in torch.split(weight, ROWS, dim=1)]
+    return torch.cat(rows, dim=-2)
+
+
+ROWS = 64
