@@ -203,6 +203,7 @@ def check(
     data: Annotated[
         str | None, typer.Option("--data", help="Data set by name, or a .npy/.npz of codes: report how far the proof reaches beyond it.")
     ] = None,
+    data_root: DataRoot = None,
     samples: Annotated[int | None, typer.Option("--samples", min=1, help="Run only the first N samples of --data; default: 64.")] = None,
     out: Annotated[Path | None, out_option("Also write the JSON object to this file.")] = None,
     seed: NoSeed = None,
@@ -215,7 +216,7 @@ def check(
     from qif_deploy.api.verbs import write_json
     from qif_deploy.presentation import check_table
 
-    outcome = run_check(file, target=target, data=data, samples=samples)
+    outcome = run_check(file, target=target, data=data, data_root=data_root, samples=samples)
     if out is not None:
         write_json(out, outcome.as_json())
     show(outcome, lambda: check_table(outcome, verbose=verbose), json=json, quiet=quiet)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
 from qif_deploy.errors import FormatError
 from qif_deploy.exact_compare import comparable, is_exact_product, product_order
@@ -107,6 +108,29 @@ def rshift(codes: SharedArray, bits: Any, *, rounding: RoundingMode) -> SharedAr
     # z + half floors to the nearest; for negative z a half must go down, hence one less (and nothing at shift 0).
     half = (mask + 1) >> 1
     return (codes + half - (negative & (mask & 1))) >> bits
+
+
+def rounding_terms(bits: Any, *, rounding: RoundingMode) -> tuple[Any, Any]:
+    """Return ``(offset, below_zero)`` with which every mode is the one form that a fused kernel computes without branching.
+
+        rshift(z, bits) = (z + offset + (below_zero if z < 0 else 0)) >> bits
+
+    ``TOWARD_ZERO``: ``(0, 2**bits - 1)``. ``FLOOR``: ``(0, 0)``. ``NEAREST``: ``(2**(bits-1), -1)``, and ``(0, 0)`` at shift 0.
+
+    Args:
+        bits: 0..30, an int or a NumPy array of any signed integer dtype, which is that of the result.
+        rounding: as in ``rshift``.
+    """
+    mask = (1 << bits) - 1
+    match rounding:
+        case RoundingMode.TOWARD_ZERO:
+            return mask - mask, mask
+        case RoundingMode.FLOOR:
+            return mask - mask, mask - mask
+        case RoundingMode.NEAREST:
+            return (mask + 1) >> 1, -(mask & 1)
+        case _:
+            assert_never(rounding)
 
 
 def saturate(codes: SharedArray, limit: int) -> SharedArray:

@@ -13,7 +13,7 @@ import numpy as np
 
 from qif_deploy.analysis.check_network import CheckReport, Finding, Severity, check_network
 from qif_deploy.analysis.observed_range import ObservedRange, observe
-from qif_deploy.api.backends import Backend, Execution, check_backend, execute
+from qif_deploy.api.backends import Backend, Execution, check_backend, count_run, execute
 from qif_deploy.api.loading import FloatModel, RealInputs, dataset_inputs, existing_file, load_float_model, load_network, read_inputs
 from qif_deploy.api.quantization import PostTraining, narrowed, quantize_after_training
 from qif_deploy.api.quantize_aware import quantize_aware
@@ -27,7 +27,6 @@ from qif_deploy.passes.quantize_report import QuantizeReport
 from qif_deploy.pricing.estimate import EnergyEstimate, estimate_energy
 from qif_deploy.pricing.price_list import load_price_list
 from qif_deploy.simulate.float_sim import run_float
-from qif_deploy.simulate.op_counts import count_operations
 from qif_deploy.simulate.reference import run_reference
 
 if TYPE_CHECKING:
@@ -160,7 +159,14 @@ def quantize_model(source: FloatModel, target: Target, *, steps: int | None = No
     return found.network, found.report
 
 
-def check(path: Path, *, target: str | None = None, data: str | None = None, samples: int | None = None) -> CheckReport:
+def check(
+    path: Path,
+    *,
+    target: str | None = None,
+    data: str | None = None,
+    data_root: Path | None = None,
+    samples: int | None = None,
+) -> CheckReport:
     """List everything that can be said of a file without running it; a checkpoint is quantised for the target first.
 
     With ``data`` (a data set by name, or a ``.npy``/``.npz`` of codes) the reference also runs its first ``samples`` samples, and the
@@ -175,7 +181,7 @@ def check(path: Path, *, target: str | None = None, data: str | None = None, sam
     profile = None if target is None else load_target(target)
     match path.suffix:
         case ".nir":
-            return _check_with_data(load_network(path), None if profile is None else profile.number_format, data, samples)
+            return _check_with_data(load_network(path), None if profile is None else profile.number_format, data, data_root, samples)
         case ".safetensors":
             source, profile = load_float_model(path), load_target("loihi2") if profile is None else profile
             try:
@@ -186,7 +192,7 @@ def check(path: Path, *, target: str | None = None, data: str | None = None, sam
                     remedy="use a wider target, fewer steps, or train with smaller weights or a lower clamp",
                 )  # fmt: skip
                 return CheckReport(findings=(finding,), ranges={}, resolution={})
-            return _check_with_data(network, profile.number_format, data, samples)
+            return _check_with_data(network, profile.number_format, data, data_root, samples)
         case ".onnx":
             if data is not None:
                 raise InputError(f"file {str(path)!r} is an exported ONNX file, --data needs the network; give the .nir")
@@ -195,12 +201,15 @@ def check(path: Path, *, target: str | None = None, data: str | None = None, sam
             raise InputError(f"file {str(path)!r} is none of .nir, .safetensors, .onnx; give a network or a checkpoint")
 
 
-def _check_with_data(graph: QuantizedGraph, target_format: NumberFormat | None, data: str | None, samples: int | None) -> CheckReport:
+def _check_with_data(
+    graph: QuantizedGraph, target_format: NumberFormat | None, data: str | None, data_root: Path | None, samples: int | None
+) -> CheckReport:
     if data is None:
         if samples is not None:
             raise InputError(f"--samples {samples} says how many samples of --data to run, and no --data is given; give both or neither")
         return check_network(graph, target_format=target_format)
-    real = real_inputs(graph, data=data, input_file=None, samples=CHECKED_SAMPLES if samples is None else samples)
+    shown = CHECKED_SAMPLES if samples is None else samples
+    real = real_inputs(graph, data=data, input_file=None, samples=shown, data_root=data_root)
     total = next(iter(real.codes.values())).shape[1]
     observed: ObservedRange | None = None
     for start in range(0, total, CHECKED_AT_ONCE):
@@ -357,7 +366,7 @@ def energy(
     price_list = load_price_list(prices)
     path = destination(out, default=Path(network).parent / "energy.json")
     real = real_inputs(graph, data=data, input_file=input, samples=samples, data_root=data_root)
-    estimate = estimate_energy(count_operations(graph, run_reference(graph, real.codes)), price_list)
+    estimate = estimate_energy(count_run(graph, real.codes), price_list)
     write_json(path, estimate.as_json())
     return estimate
 
