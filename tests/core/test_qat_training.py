@@ -120,7 +120,11 @@ def test_the_command_trains_writes_and_says_so(tiny: Artefacts, tmp_path: Path) 
     checked = cli("check", out)
     assert checked.code == 0, checked
     function = qif_deploy.quantize(
-        tiny.model, target="loihi2", weight_bits=3, qat=qif_deploy.QatOptions(epochs=1, seed=4), out=tmp_path / "same.nir"
+        tiny.model,
+        target="loihi2",
+        how=qif_deploy.PostTraining(weight_bits=3),
+        qat=qif_deploy.QatOptions(epochs=1, seed=4),
+        out=tmp_path / "same.nir",
     )
     assert function.network.content_hash == network.content_hash
 
@@ -130,7 +134,9 @@ REFUSED = {
     "quantize MODEL --qat --qat-learning-rate 0": "learning_rate = 0.0, allowed is above 0",
     "quantize MODEL --qat-epochs 3": "--qat-epochs 3: nothing is trained without --qat; add --qat",
     "quantize MODEL --qat --weight-bits 1": "weight_bits 1 is outside 2..16",
-    "quantize MODEL --qat --weight-bits 17": "weight_bits 17 is outside 2..16",
+    "quantize MODEL --qat --weight-bits 17": "weight_bits 17 exceeds the 8 of target 'loihi2'",
+    "quantize MODEL --qat --bias-correction": "bias_correction: choices of quantisation after training, but --qat trains the codes",
+    "quantize MODEL --data digits": "add --qat",
     "quantize MODEL --qat --data letters": "letters",
     "quantize MODEL --qat --data codes.npy": "codes.npy",
     "quantize NET --qat --out other.nir": "is not a checkpoint (.safetensors), which --qat trains on",

@@ -56,7 +56,7 @@ def plain_kernel(old: str | None = None, new: str = "") -> Callable[..., None]:
         "left": operator.lshift, "right": operator.rshift,
         "like": lambda value, pattern: type(pattern)(value),
     }  # fmt: skip
-    kernel: Callable[..., None] = mutant(KERNEL, old, new, **operations).population_pass.py_func
+    kernel: Callable[..., None] = mutant(KERNEL, *(() if old is None else (old, new)), **operations).population_pass.py_func
     return kernel
 
 
