@@ -103,6 +103,39 @@ def test_a_leak_reaches_a_fixed_point_and_then_covers_any_number_of_steps() -> N
     assert -400 <= proof.ranges["u"].lo < -390  # i / (1 - 1/2), by the geometric series
 
 
+@pytest.mark.parametrize(("c1m", "s1"), [(3686, 12), (4090, 12), (4095, 12), (15, 4), (-3900, 12)])
+@pytest.mark.parametrize("rounding", RoundingMode)
+def test_a_slow_leak_is_proven_for_any_number_of_steps(c1m: int, s1: int, rounding: RoundingMode) -> None:
+    """Its time constant is up to 4096 steps; the bound is the end of the geometric series, within an eighth of a bit and the rounding."""
+    f = number_format(rounding, product_bits=48)
+    leak = constants(c2m=np.array([0]), s2=np.array([0]), c1m=np.array([c1m]), s1=s1, theta=None, number_format=f)
+    i = interval(-900, 700)
+    for steps in (None, 10**8):
+        proof = prove_population(leak, i, i, steps=steps)
+        assert (proof.holds, proof.steps) == (True, None)
+    u = proof.ranges["u"].interval
+    keep = abs(c1m) / 2**s1
+    low, high = (
+        (900 / (1 - keep), 700 / (1 - keep)) if c1m > 0 else ((900 + 700 * keep) / (1 - keep**2), (700 + 900 * keep) / (1 - keep**2))
+    )
+    assert -(low + 1 / (1 - keep)) * 2**0.125 <= u.lo[0]
+    assert u.hi[0] <= (high + 1 / (1 - keep)) * 2**0.125
+    r, reached = leak.r0, 0
+    for _ in range(300):
+        r = fixed_step(r, i.lo, leak.laid_out(1)).r
+        reached = min(reached, int(r[0]))
+    assert u.lo[0] <= reached
+
+
+def test_what_a_threshold_or_a_clamp_holds_back_comes_to_rest() -> None:
+    integrator = constants(c2m=np.array([0]), s2=np.array([0]), c1m=np.array([256]))
+    for held, i in ((integrator, interval(0, 1)), (replace(integrator, u_min=np.array([-5000])), interval(-1, 1))):
+        proof = prove_population(held, i, i, steps=None)
+        assert (proof.holds, proof.steps) == (True, None)
+        assert proof.ranges["r"].hi == 599
+        assert proof.ranges["r"].lo == (0 if held is integrator else -5000)
+
+
 def test_an_iteration_limit_proves_nothing() -> None:
     integrator = constants(c2m=np.array([0]), s2=np.array([0]), c1m=np.array([256]))
     i = interval(-1, 0)

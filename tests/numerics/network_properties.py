@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,26 @@ from hypothesis import strategies as st
 from qif_deploy.analysis.interval import Interval
 from qif_deploy.analysis.range_proof import RangeProof
 from qif_deploy.analysis.signal_range import Signal, signal_of
-from qif_deploy.ir.graph import QuantizedGraph
-from qif_deploy.ir.nodes import Conv2dCodes, DenseCodes
+from qif_deploy.ir.graph import Graph, QuantizedGraph
+from qif_deploy.ir.nodes import (
+    QIF,
+    AvgPool2d,
+    Conv2d,
+    Conv2dCodes,
+    ConvGeometry,
+    Dense,
+    DenseCodes,
+    Flatten,
+    Input,
+    Readout,
+    SumPool2d,
+)
+from qif_deploy.neuron.params import QIFParams
 from qif_deploy.simulate.compare import compare_traces
 from qif_deploy.simulate.reference import run_reference as reference
 from qif_deploy.simulate.trace import Trace
 from tests.graph_strategies import inputs_for, networks, plain
+from tests.networks import LOIHI2
 from tests.numerics import network_oracle, oracle
 from tests.numerics.properties import CHECK
 from tests.strategies import codes, constants, formats, leaks, oracle_constants
@@ -208,5 +222,35 @@ def joined_branches_are_exact(branch_ranges: Callable[..., Any]) -> None:
             for y in second
         ]
         assert (int(i.lo[0]), int(i.hi[0])) == (min(sums), max(sums))
+
+    run()
+
+
+def average_pools_equal_oracle(quantize_graph: Callable[..., Any]) -> None:
+    """A float network with average pools, quantised: the integer network is that of the oracle, pools as sums."""
+
+    @settings(CHECK_GRAPHS, max_examples=8)
+    @given(st.data())
+    def run(data: st.DataObject) -> None:
+        rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+        kernel = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+        stride = data.draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
+        size = [(5 - k) // s + 1 for k, s in zip(kernel, stride, strict=True)]
+        nodes = {
+            "x": Input(shape=(1, 5, 5), low=0, high=8, scale=1 / 8),
+            "conv": Conv2d(weight=rng.normal(0.2, 0.6, (2, 1, 3, 3)), geometry=ConvGeometry(padding=(1, 1))),
+            "q": QIF(
+                params=data.draw(st.sampled_from((QIFParams.from_fixed_points(a=0.25, u_rest=0.0, u_crit=0.5), QIFParams.lif(decay=0.8))))
+            ),
+            "pool": AvgPool2d(kernel=kernel, stride=stride),
+            "flat": Flatten(),
+            "fc": Dense(weight=rng.normal(0, 0.5, (3, 2 * size[0] * size[1])), bias=rng.normal(0, 0.1, 3)),
+            "out": Readout(),
+        }
+        graph, _ = quantize_graph(Graph(nodes=nodes, edges=tuple(pairwise(nodes))), LOIHI2, steps=3)
+        assert graph.nodes["pool"] == SumPool2d(kernel=kernel, stride=stride)
+        trace = reference(graph, {"x": rng.integers(0, 9, (3, 2, 1, 5, 5))})
+        assert trace.spikes()["q"] > 0
+        equals_oracle(graph, trace)
 
     run()

@@ -115,7 +115,7 @@ PROOF_MUTANTS: dict[str, tuple[Callable[..., None], Callable[[], Callable[..., A
     ),
     "first step only": (
         network_properties.iteration_is_sound,
-        lambda: mutant(REACHABLE, 'before, r = r, r.hull(after_reset(k, seen["u"]))', "before, r = r, r").reachable_ranges,
+        lambda: mutant(REACHABLE, 'r.hull(after_reset(k, seen["u"]))', "r").reachable_ranges,
     ),
     "hull over the steps missing": (
         network_properties.iteration_is_sound,
@@ -123,7 +123,7 @@ PROOF_MUTANTS: dict[str, tuple[Callable[..., None], Callable[[], Callable[..., A
     ),
     "guess taken without its verification": (
         network_properties.iteration_is_sound,
-        lambda: mutant(REACHABLE, "inside & _next(k, i, bounded).within(bounded)", "inside").reachable_ranges,
+        lambda: mutant(REACHABLE, "useful & _next(self.k, self.i, guess).within(guess)", "useful").reachable_ranges,
     ),
     "r0 left out of the interval that is never left": (
         network_properties.iteration_is_sound,

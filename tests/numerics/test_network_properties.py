@@ -10,6 +10,7 @@ import pytest
 from qif_deploy.analysis.fan_in import branch_ranges
 from qif_deploy.analysis.range_proof import prove_ranges
 from qif_deploy.analysis.reachable import reachable_ranges
+from qif_deploy.passes.quantize import quantize_graph
 from qif_deploy.simulate.reference import run_reference
 from tests.numerics import network_oracle, network_properties
 
@@ -39,6 +40,10 @@ def test_sums_over_the_fan_in_are_exact_at_every_position() -> None:
 
 def test_branches_of_one_signal_are_one_synapse() -> None:
     network_properties.joined_branches_are_exact(branch_ranges)
+
+
+def test_average_pools_are_sums_after_quantising() -> None:
+    network_properties.average_pools_equal_oracle(quantize_graph)
 
 
 def test_the_network_oracle_imports_nothing_of_the_project() -> None:
