@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from qif_deploy.passes.scale_method import ScaleMethod
     from qif_deploy.pricing.estimate import EnergyEstimate
     from qif_deploy.simulate.trace import Trace
+    from qif_deploy.training.qat.options import QatOptions
     from qif_deploy.version import __version__
 
 _HOMES = {
@@ -34,6 +35,7 @@ _HOMES = {
     "Graph": "qif_deploy.ir.graph",
     "NumberFormat": "qif_deploy.fixedpoint",
     "PostTraining": "qif_deploy.api.quantization",
+    "QatOptions": "qif_deploy.training.qat.options",
     "QIFParams": "qif_deploy.neuron.params",
     "QifError": "qif_deploy.errors",
     "QuantizeOutcome": "qif_deploy.api.results",
@@ -69,6 +71,7 @@ __all__ = [
     "NumberFormat",
     "PostTraining",
     "QIFParams",
+    "QatOptions",
     "QifError",
     "QuantizeOutcome",
     "QuantizedGraph",

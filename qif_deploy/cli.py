@@ -46,6 +46,7 @@ Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Checkpoint (model.
 Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Time steps; default: what the model or network was made for.")]
 Samples = Annotated[int | None, typer.Option("--samples", min=1, help="Use only the first N samples.")]
 Data = Annotated[str | None, typer.Option("--data", help="Data set by name, or a .npy/.npz of codes; default: the network's own.")]
+DataRoot = Annotated[Path | None, typer.Option("--data-root", help="Folder that holds the folders of data sets that no package carries.")]
 TargetName = Annotated[str, typer.Option("--target", help="Target profile by name, or the path of a .toml file.")]
 
 
@@ -102,7 +103,7 @@ def train(
     recipe: Annotated[str, typer.Option("--recipe", help="Training recipe by name, or the path of a .toml file.")],
     out: Annotated[Path | None, out_option("Folder for model.safetensors and metrics.json; default: runs/RECIPE.")] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the data, instead of the recipe's.")] = None,
-    data_root: Annotated[Path | None, typer.Option("--data-root", help="Folder that holds the folders of data sets.")] = None,
+    data_root: DataRoot = None,
     accelerator: Annotated[str, typer.Option("--accelerator", help="auto (a GPU if there is one), cpu or gpu.")] = "auto",
     devices: Annotated[int, typer.Option("--devices", min=1, help="Devices, one process each; on each of --nodes.")] = 1,
     nodes: Annotated[int, typer.Option("--nodes", min=1, help="Machines; start this command on each by torchrun or SLURM.")] = 1,
@@ -137,6 +138,7 @@ def quantize(
     target: TargetName = "loihi2",
     out: Annotated[Path | None, out_option("The artefact; default: net.nir beside the model.")] = None,
     steps: Steps = None,
+    weight_bits: Annotated[int | None, typer.Option("--weight-bits", help="Width of all weights; default: the target's.")] = None,
     scales: Annotated[
         str, typer.Option("--scales", help="Weight that gets a channel's largest code: max, percentile, or mse (least squared error).")
     ] = "max",
@@ -144,7 +146,6 @@ def quantize(
     bias_correction: Annotated[
         bool, typer.Option("--bias-correction", help="Take back in the bias what weight rounding adds to mean currents; needs data.")
     ] = False,
-    weight_bits: Annotated[int | None, typer.Option("--weight-bits", help="Width of all weights; default: the target's.")] = None,
     memory_budget: Annotated[
         int | None, typer.Option("--memory-budget", metavar="BYTES", help="Choose the width of each synapse so that the weights fit.")
     ] = None,
@@ -153,13 +154,19 @@ def quantize(
         typer.Option("--calibrate", metavar="DATA", help="Data set, or .npy of codes, to calibrate on; default: the model's own."),
     ] = None,
     calibration_samples: Annotated[int, typer.Option("--calibration-samples", help="Samples of its training part.")] = 256,
-    seed: NoSeed = None,
+    qat: Annotated[bool, typer.Option("--qat", help="Train the codes on the training data (quantisation-aware training).")] = False,
+    qat_epochs: Annotated[int | None, typer.Option("--qat-epochs", help="Passes over the training data.")] = None,
+    qat_learning_rate: Annotated[float | None, typer.Option("--qat-learning-rate", help="Peak rate, in units of the largest code.")] = None,
+    data: Annotated[str | None, typer.Option("--data", help="Data set for --qat, by name; default: the model's own.")] = None,
+    data_root: DataRoot = None,
+    seed: Seed = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
     """Turn a trained model into an integer network with a range proof."""
     from qif_deploy.api.quantization import PostTraining, scale_method
+    from qif_deploy.api.quantize_aware import qat_options
     from qif_deploy.api.verbs import quantize as run_quantize
     from qif_deploy.presentation import quantize_table
 
@@ -172,7 +179,19 @@ def quantize(
         weight_bits=weight_bits,
         memory_budget=memory_budget,
     )
-    outcome = run_quantize(model, target=target, out=out, steps=steps, how=how)
+    options = qat_options(wanted=qat, epochs=qat_epochs, learning_rate=qat_learning_rate, seed=seed)
+    with stages(("train",), shown=qat and not quiet) as report:
+        outcome = run_quantize(
+            model,
+            target=target,
+            out=out,
+            steps=steps,
+            how=how,
+            qat=options,
+            data=data,
+            data_root=data_root,
+            progress=lambda share: report("train", share),
+        )
     show(outcome, lambda: quantize_table(outcome), json=json, quiet=quiet)
     return HOLDS
 
@@ -181,18 +200,23 @@ def quantize(
 def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="net.nir, model.safetensors or net.onnx.")],
     target: Annotated[str | None, typer.Option("--target", help="Also compare with this target profile.")] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help="Data set by name, or a .npy/.npz of codes: report how far the proof reaches beyond it.")
+    ] = None,
+    data_root: DataRoot = None,
+    samples: Annotated[int | None, typer.Option("--samples", min=1, help="Run only the first N samples of --data; default: 64.")] = None,
     out: Annotated[Path | None, out_option("Also write the JSON object to this file.")] = None,
     seed: NoSeed = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
-    """Prove ranges and list every finding, without running anything."""
+    """Prove ranges and list every finding; nothing is run unless --data asks for it."""
     from qif_deploy.api.verbs import check as run_check
     from qif_deploy.api.verbs import write_json
     from qif_deploy.presentation import check_table
 
-    outcome = run_check(file, target=target)
+    outcome = run_check(file, target=target, data=data, data_root=data_root, samples=samples)
     if out is not None:
         write_json(out, outcome.as_json())
     show(outcome, lambda: check_table(outcome, verbose=verbose), json=json, quiet=quiet)
@@ -240,6 +264,7 @@ def diff(
     model: Model,
     network: Network,
     data: Data = None,
+    data_root: DataRoot = None,
     samples: Samples = None,
     out: Annotated[Path | None, out_option("Result; default: fidelity.json beside the network.")] = None,
     seed: NoSeed = None,
@@ -251,7 +276,7 @@ def diff(
     from qif_deploy.api.verbs import diff as run_diff
     from qif_deploy.presentation import diff_table
 
-    outcome = run_diff(model, network, data=data, samples=samples, out=out)
+    outcome = run_diff(model, network, data=data, data_root=data_root, samples=samples, out=out)
     show(outcome, lambda: diff_table(outcome), json=json, quiet=quiet)
     return HOLDS
 
@@ -260,6 +285,7 @@ def diff(
 def verify(
     network: Network,
     data: Data = None,
+    data_root: DataRoot = None,
     input: Annotated[Path | None, typer.Option("--input", help="Integer codes to verify on, instead of a data set.")] = None,
     samples: Samples = 64,
     backend: Annotated[list[str] | None, typer.Option("--backend", help="Only this backend; may be given several times.")] = None,
@@ -281,6 +307,7 @@ def verify(
         outcome = run_verify(
             network,
             data=data,
+            data_root=data_root,
             input=input,
             samples=samples,
             backends=None if not backend else tuple(backend),
@@ -316,6 +343,7 @@ def energy(
     network: Network,
     input: Annotated[Path | None, typer.Option("--input", help="Integer codes to count on, instead of a data set.")] = None,
     data: Data = None,
+    data_root: DataRoot = None,
     samples: Samples = None,
     prices: Annotated[str, typer.Option("--prices", help="Price list by name, or the path of a .toml file.")] = "loihi1",
     out: Annotated[Path | None, out_option("Result; default: energy.json beside the network.")] = None,
@@ -328,7 +356,7 @@ def energy(
     from qif_deploy.api.verbs import energy as run_energy
     from qif_deploy.presentation import energy_table
 
-    outcome = run_energy(network, input=input, data=data, samples=samples, prices=prices, out=out)
+    outcome = run_energy(network, input=input, data=data, data_root=data_root, samples=samples, prices=prices, out=out)
     show(outcome, lambda: energy_table(outcome), json=json, quiet=quiet)
     return HOLDS
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
 from qif_deploy.errors import FormatError
 from qif_deploy.exact_compare import comparable, is_exact_product, product_order
@@ -109,9 +110,43 @@ def rshift(codes: SharedArray, bits: Any, *, rounding: RoundingMode) -> SharedAr
     return (codes + half - (negative & (mask & 1))) >> bits
 
 
+def rounding_terms(bits: Any, *, rounding: RoundingMode) -> tuple[Any, Any]:
+    """Return ``(offset, below_zero)`` with which every mode is the one form that a fused kernel computes without branching.
+
+        rshift(z, bits) = (z + offset + (below_zero if z < 0 else 0)) >> bits
+
+    ``TOWARD_ZERO``: ``(0, 2**bits - 1)``. ``FLOOR``: ``(0, 0)``. ``NEAREST``: ``(2**(bits-1), -1)``, and ``(0, 0)`` at shift 0.
+
+    Args:
+        bits: 0..30, an int or a NumPy array of any signed integer dtype, which is that of the result.
+        rounding: as in ``rshift``.
+    """
+    mask = (1 << bits) - 1
+    match rounding:
+        case RoundingMode.TOWARD_ZERO:
+            return mask - mask, mask
+        case RoundingMode.FLOOR:
+            return mask - mask, mask - mask
+        case RoundingMode.NEAREST:
+            return (mask + 1) >> 1, -(mask & 1)
+        case _:
+            assert_never(rounding)
+
+
 def saturate(codes: SharedArray, limit: int) -> SharedArray:
     """Clip to ``-limit..limit``; the lower end is not two's complement's, so that negation never overflows."""
     return codes.clip(-limit, limit)
+
+
+def round_units(units: SharedArray, *, limit: int | None) -> SharedArray:
+    """Round floats that are in units of one code already, half to even, and saturate at ``limit``; dtype and axes stay.
+
+    Args:
+        units: NumPy array or torch tensor of floats in which every code is exact.
+        limit: largest code, None for no limit.
+    """
+    codes = units.round()
+    return codes if limit is None else saturate(codes, limit)
 
 
 class _Rounding(enum.Enum):

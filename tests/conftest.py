@@ -30,6 +30,7 @@ OPTIONAL = (
     "mlxtend",
     "tonic",
     "torchvision",
+    "z3",
 )
 
 

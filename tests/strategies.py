@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ def constants(draw: st.DrawFn, *, channels: int = 1, number_format: NumberFormat
     spiking = draw(st.integers(0, 9)) > 0
     return FixedConstants(
         c2m=many(codes(f.coef_limit)),
-        c1m=many(codes(min(f.coef_limit, limit))),
+        c1m=many(codes(f.coef_limit)),
         s2=many(st.integers(0, f.coef_bits + 6)),
         s1=draw(st.integers(0, f.coef_bits)),
         bias=many(codes(limit)),
@@ -60,6 +61,16 @@ def constants(draw: st.DrawFn, *, channels: int = 1, number_format: NumberFormat
         reset_mode=reset_mode,
         number_format=f,
     )
+
+
+@st.composite
+def leaks(draw: st.DrawFn, *, number_format: NumberFormat) -> FixedConstants:
+    """A linear channel that forgets slowly or not at all: its range grows for many steps."""
+    k = draw(constants(number_format=number_format))
+    s1 = draw(st.integers(1, number_format.coef_bits))
+    c1m = (1 << s1) - draw(st.integers(0, 3))
+    zero = np.zeros(1, np.int64)
+    return replace(k, c2m=zero, s2=zero, s1=s1, c1m=np.array([c1m]), theta=draw(st.sampled_from((k.theta, None))))
 
 
 def oracle_constants(k: FixedConstants, channel: int) -> dict[str, Any]:

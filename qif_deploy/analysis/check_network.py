@@ -5,12 +5,13 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from qif_deploy.analysis.census import take_census
+from qif_deploy.analysis.observed_range import Extent, ObservedRange, gap_bits
 from qif_deploy.analysis.range_proof import ITERATION_LIMIT, RangeProof, Verdict, prove_ranges
 from qif_deploy.errors import FormatError
 from qif_deploy.fixedpoint import NumberFormat
@@ -47,11 +48,20 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
-    """All findings, ranges and resolutions of a network."""
+    """All findings, ranges and resolutions of a network.
+
+    ``gap_bits`` and ``observed`` are filled where real samples were run, ``observed_on`` says which; ``number_format`` and ``steps``
+    (None: any number) are what the ranges were proven for.
+    """
 
     findings: tuple[Finding, ...]
     ranges: Mapping[str, Mapping[str, tuple[int, int, int, str]]]
     resolution: Mapping[str, Mapping[str, Any]]
+    gap_bits: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    observed: Mapping[str, Mapping[str, Extent]] = field(default_factory=dict)
+    observed_on: str | None = None
+    number_format: NumberFormat | None = None
+    steps: int | None = None
 
     @property
     def verdict(self) -> str:
@@ -66,11 +76,27 @@ class CheckReport:
             "findings": [finding.as_json() for finding in self.findings],
             "ranges": {name: {q: list(row) for q, row in rows.items()} for name, rows in self.ranges.items()},
             "resolution": {name: dict(row) for name, row in self.resolution.items()},
+            "gap_bits": {name: dict(row) for name, row in self.gap_bits.items()},
+            "observed": {name: {q: list(extent) for q, extent in row.items()} for name, row in self.observed.items()},
+            "observed_on": self.observed_on,
         }
 
 
-def check_network(graph: QuantizedGraph, *, target_format: NumberFormat | None = None) -> CheckReport:
-    """Prove the ranges, compare widths with a target's format, and take the census of rebound and self-firing."""
+def check_network(
+    graph: QuantizedGraph,
+    *,
+    target_format: NumberFormat | None = None,
+    observed: ObservedRange | None = None,
+    observed_on: str | None = None,
+) -> CheckReport:
+    """Prove the ranges, compare widths with a target's format, and take the census of rebound and self-firing.
+
+    Args:
+        graph: the network.
+        target_format: widths to compare with.
+        observed: what runs on real samples reached, for the gap between proof and data.
+        observed_on: what those samples are, in words.
+    """
     findings: list[Finding] = []
     ranges: dict[str, dict[str, tuple[int, int, int, str]]] = {}
     try:
@@ -88,7 +114,16 @@ def check_network(graph: QuantizedGraph, *, target_format: NumberFormat | None =
         findings += _width_findings(graph, target_format)
     resolution = _resolution(graph)
     findings += _resolution_findings(graph, resolution)
-    return CheckReport(findings=tuple(findings), ranges=ranges, resolution=resolution)
+    return CheckReport(
+        findings=tuple(findings),
+        ranges=ranges,
+        resolution=resolution,
+        gap_bits={} if observed is None or proof is None else gap_bits(proof, observed),
+        observed={} if observed is None else observed.nodes,
+        observed_on=observed_on,
+        number_format=graph.number_format,
+        steps=graph.steps,
+    )
 
 
 def _range_findings(graph: QuantizedGraph, proof: RangeProof) -> list[Finding]:

@@ -8,19 +8,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qif_deploy.analysis.fan_in import branch_ranges, synapse_range
+from qif_deploy.analysis.interval import Interval, signed_bits
+from qif_deploy.analysis.reachable import ITERATION_LIMIT, reachable_ranges, require_coverable
 from qif_deploy.analysis.signal_range import Signal, signal_of
-from qif_deploy.errors import FormatError
-from qif_deploy.fixedpoint import RoundingMode, rshift, saturate
+from qif_deploy.analysis.step_range import step_ranges
+from qif_deploy.fixedpoint import RoundingMode, saturate
 from qif_deploy.ir.graph import QuantizedGraph
-from qif_deploy.ir.nodes import Conv2dCodes, DenseCodes
+from qif_deploy.ir.nodes import Conv2dCodes, DenseCodes, Reduce
 from qif_deploy.neuron.constants import FixedConstants
 from qif_deploy.neuron.params import ResetMode
-from qif_deploy.shapes import ChannelCodes, ChannelFlags
-
-ITERATION_LIMIT = 1024
-"""Steps that are iterated at most. A longer run needs a fixed point before that; reaching the limit proves nothing."""
+from qif_deploy.shapes import ChannelFlags
 
 QUANTITIES = ("acc", "i", "c2m_r", "h", "h_r", "u", "r")
+INT64_LIMIT = 2**63 - 1
+"""What the readout's sum over time may reach."""
 
 
 class Verdict(enum.Enum):
@@ -29,23 +31,6 @@ class Verdict(enum.Enum):
     FITS = "fits"
     HARMLESS = "harmless"
     FAILS = "fails"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """Closed interval per channel, int64 of shape ``(channel,)``."""
-
-    lo: ChannelCodes
-    hi: ChannelCodes
-
-    def hull(self, other: Interval) -> Interval:
-        """Return the smallest interval that holds both."""
-        return Interval(lo=np.minimum(self.lo, other.lo), hi=np.maximum(self.hi, other.hi))
-
-    @property
-    def magnitude(self) -> ChannelCodes:
-        """Largest absolute value per channel."""
-        return np.maximum(np.abs(self.lo), np.abs(self.hi))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +55,7 @@ class QuantityRange:
     @property
     def bits(self) -> int:
         """Signed width that holds the interval."""
-        return max(self.hi.bit_length(), (-self.lo - 1).bit_length() if self.lo < 0 else 0) + 1
+        return signed_bits(self.lo, self.hi)
 
     @property
     def verdict(self) -> Verdict:
@@ -80,9 +65,10 @@ class QuantityRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PopulationProof:
-    """All ranges of a population (a readout has ``acc`` and ``i``). ``steps`` None: proven for any number of steps.
+    """All ranges of a population (a readout has ``acc``, ``i`` and their ``sum`` over time).
 
-    ``unsettled`` marks channels whose range still grew when the iteration ended although more steps were to be covered.
+    ``steps`` None: proven for any number of steps.
+    ``unsettled`` marks channels for which no interval was found that they never leave, although more steps were to be covered.
     """
 
     ranges: Mapping[str, QuantityRange]
@@ -126,45 +112,29 @@ def prove_ranges(graph: QuantizedGraph, *, steps: int | None) -> RangeProof:
 
     Raises:
         FormatError: a shifted sum beyond 60 bits.
+        InputError: fewer than one step.
     """
+    require_coverable(steps)
     nodes: dict[str, PopulationProof] = {}
     for name in graph.populations:
         acc, current = branch_ranges(*_incoming(graph, name), graph.population(name).constants.bias)
         nodes[name] = prove_population(graph.population(name).constants, acc, current, steps=steps)
-    acc, current = branch_ranges(*_incoming(graph, graph.readout), graph.readout_node().bias)
-    limit = graph.number_format.product_limit
-    ranges = {"acc": _plain(acc, limit), "i": _plain(current, limit)}
-    nodes[graph.readout] = PopulationProof(ranges=ranges, steps=None, unsettled=np.zeros(current.lo.shape, dtype=bool))
+    nodes[graph.readout] = _prove_readout(graph, steps)
     return RangeProof(nodes=nodes, steps=steps)
 
 
-def branch_ranges(
-    synapses: Mapping[str, DenseCodes | Conv2dCodes], signals: Mapping[str, Signal], bias: ChannelCodes
-) -> tuple[Interval, Interval]:
-    """Return the hull of ``acc`` over the branches and the range of ``i``; exact in int64.
-
-    Args:
-        synapses: branch name -> synapse, all into one population or readout.
-        signals: branch name -> the codes that it reads.
-        bias: bias codes per channel.
-
-    Raises:
-        FormatError: a shifted sum beyond 60 bits.
-    """
-    total = Interval(lo=bias.copy(), hi=bias.copy())
-    hull: Interval | None = None
-    bound = int(np.abs(bias).max())
-    for name, synapse in synapses.items():
-        acc = synapse_range(synapse, signals[name])
-        bound += int(acc.magnitude.max()) << synapse.shift
-        if bound >= 2**60:
-            raise FormatError(
-                f"synapse {name!r}: with it the input may reach {bound}, beyond 60 bits; use fewer weight_bits or smaller shifts"
-            )
-        hull = acc if hull is None else hull.hull(acc)
-        total = Interval(lo=total.lo + (acc.lo << synapse.shift), hi=total.hi + (acc.hi << synapse.shift))
-    assert hull is not None
-    return hull, total
+def _prove_readout(graph: QuantizedGraph, steps: int | None) -> PopulationProof:
+    """Prove ``acc``, ``i`` and their ``sum`` over time, which int64 has to hold; for any number of steps there is no bound to give."""
+    node, limit = graph.readout_node(), graph.number_format.product_limit
+    acc, current = branch_ranges(*_incoming(graph, graph.readout), node.bias)
+    ranges = {"acc": _plain(acc, limit), "i": _plain(current, limit)}
+    added = 1 if node.reduce is Reduce.LAST else steps
+    if added is not None:
+        longest = (INT64_LIMIT - 1) // max(1, int(current.magnitude.max()))  # beyond it the product below would itself wrap
+        total = Interval(lo=current.lo * min(added, longest), hi=current.hi * min(added, longest))
+        fails = np.full(current.lo.shape, added > longest)
+        ranges["sum"] = QuantityRange(interval=total, limit=INT64_LIMIT, fails=fails, harmless=np.zeros_like(fails))
+    return PopulationProof(ranges=ranges, steps=None, unsettled=np.zeros(current.lo.shape, dtype=bool))
 
 
 def _incoming(graph: QuantizedGraph, name: str) -> tuple[dict[str, DenseCodes | Conv2dCodes], dict[str, Signal]]:
@@ -176,47 +146,18 @@ def _incoming(graph: QuantizedGraph, name: str) -> tuple[dict[str, DenseCodes | 
     return synapses, signals
 
 
-def synapse_range(synapse: DenseCodes | Conv2dCodes, signal: Signal) -> Interval:
-    """Return the range of the sum over the fan-in, per output channel. Padding contributes zeros."""
-    low, high = signal.low, signal.high
-    if isinstance(synapse, Conv2dCodes) and synapse.geometry.padding != (0, 0):
-        low, high = min(low, 0), max(high, 0)
-    weight = synapse.weight.reshape(synapse.weight.shape[0], -1).astype(np.int64)
-    positive, negative = np.maximum(weight, 0).sum(axis=1), np.minimum(weight, 0).sum(axis=1)
-    largest = int((positive - negative).max()) * max(abs(low), abs(high))  # Python integers: cannot wrap
-    if largest >= 2**60:
-        raise FormatError(f"a sum over the fan-in may reach {largest}, beyond 60 bits; use a smaller input range or fewer weight_bits")
-    return Interval(lo=positive * low + negative * high, hi=positive * high + negative * low)
-
-
 def prove_population(k: FixedConstants, acc: Interval, i: Interval, *, steps: int | None) -> PopulationProof:
-    """Iterate the step on intervals, from ``r0``, over ``steps`` steps or to a fixed point.
-
-    The interval of ``r`` only grows (the hull over all steps so far), so that a step that adds nothing is a fixed point.
+    """Prove one population over ``steps`` steps from ``r0``, None for any number.
 
     Args:
         k: constants of the population.
         acc: range of the sums over the fan-in.
         i: range of the input, shifts and bias included.
-        steps: number of steps to cover, None for any; beyond ITERATION_LIMIT only a fixed point covers them.
+        steps: number of steps to cover, None for any; beyond ITERATION_LIMIT only an interval that is never left covers them.
     """
     f = k.number_format
-    r = Interval(lo=k.r0.copy(), hi=k.r0.copy())
-    seen = {"acc": acc, "i": i}
-    before = grown = r
-    fixed = False
-    for _ in range(ITERATION_LIMIT if steps is None else min(steps, ITERATION_LIMIT)):
-        now = step_ranges(k, r, i)
-        for name, interval in now.items():
-            seen[name] = seen[name].hull(interval) if name in seen else interval
-        before, grown = r, r.hull(_after_reset(k, now["u"]))
-        fixed = bool(np.array_equal(grown.lo, r.lo) and np.array_equal(grown.hi, r.hi))
-        if fixed:
-            break
-        r = grown
-    more = steps is None or steps > ITERATION_LIMIT
-    unsettled = ((grown.lo != before.lo) | (grown.hi != before.hi)) & more
-    seen["r"] = r
+    reached = reachable_ranges(k, i, steps=steps)
+    seen, r = reached.ranges, reached.ranges["r"]
     # nearest adds half before it shifts, so the half counts towards the product.
     extra1 = (1 << k.s1) >> 1 if f.rounding is RoundingMode.NEAREST else 0
     extra2 = (1 << k.s2) >> 1 if f.rounding is RoundingMode.NEAREST else 0
@@ -245,56 +186,7 @@ def prove_population(k: FixedConstants, acc: Interval, i: Interval, *, steps: in
         ),
         "r": QuantityRange(interval=r, limit=f.state_limit, fails=_reset_saturates(k, u), harmless=no),
     }
-    return PopulationProof(ranges=ranges, steps=None if fixed else steps, unsettled=unsettled)
-
-
-def step_ranges(k: FixedConstants, r: Interval, i: Interval) -> dict[str, Interval]:
-    """Return the ranges of ``c2m_r``, ``h``, ``h_r`` and ``u`` (before it saturates) for one step from ``r``.
-
-    ``h r = c2m r^2 / 2^s2 + c1m r + e r``, where ``|e| <= 1`` is the first rounding. The parabola is extreme at the ends
-    or at the integers beside its vertex; ``e r`` widens that by ``max |r|`` (by nothing where no bit is dropped).
-    """
-    mode = k.number_format.rounding
-    ends = k.c2m * r.lo, k.c2m * r.hi
-    c2m_r = Interval(lo=np.minimum(*ends), hi=np.maximum(*ends))
-    h = Interval(lo=rshift(c2m_r.lo, k.s2, rounding=mode) + k.c1m, hi=rshift(c2m_r.hi, k.s2, rounding=mode) + k.c1m)
-    curved = k.c2m != 0
-    vertex = np.where(curved, (-k.c1m << k.s2) // np.where(curved, 2 * k.c2m, 1), r.lo)
-    points = [r.lo, r.hi, np.clip(vertex, r.lo, r.hi), np.clip(vertex + 1, r.lo, r.hi)]
-    slack = np.where(curved & (k.s2 > 0), r.magnitude, 0)
-    # Saturation keeps |h| within the state limit, so the product of the limits holds besides the parabola.
-    lower = np.minimum.reduce([((k.c2m * x * x) >> k.s2) + k.c1m * x for x in points]) - slack
-    upper = np.maximum.reduce([-((-(k.c2m * x * x)) >> k.s2) + k.c1m * x for x in points]) + slack
-    corners = [saturate(a, k.number_format.state_limit) * b for a in (h.lo, h.hi) for b in (r.lo, r.hi)]
-    saturating = h.magnitude > k.number_format.state_limit
-    box = Interval(lo=np.minimum.reduce(corners), hi=np.maximum.reduce(corners))
-    h_r = Interval(
-        lo=np.where(saturating, box.lo, np.maximum(lower, box.lo)),
-        hi=np.where(saturating, box.hi, np.minimum(upper, box.hi)),
-    )
-    u = Interval(lo=rshift(h_r.lo, k.s1, rounding=mode) + i.lo, hi=rshift(h_r.hi, k.s1, rounding=mode) + i.hi)
-    return {"c2m_r": c2m_r, "h": h, "h_r": h_r, "u": u}
-
-
-def _after_reset(k: FixedConstants, u: Interval) -> Interval:
-    """Range of ``r`` after one step whose ``u`` before saturation is given."""
-    limit = k.number_format.state_limit
-    lo, hi = saturate(u.lo, limit), saturate(u.hi, limit)
-    if k.u_min is not None:
-        lo, hi = np.maximum(lo, k.u_min), np.maximum(hi, k.u_min)
-    if k.theta is None:
-        return Interval(lo=lo, hi=hi)
-    may_spike, may_rest = hi >= k.theta, lo < k.theta
-    if k.reset_mode is ResetMode.HARD:
-        fired_lo = fired_hi = k.reset
-    else:
-        fired_lo = saturate(np.maximum(lo, k.theta) - k.reset_by, limit)
-        fired_hi = saturate(hi - k.reset_by, limit)
-    rest_hi = np.minimum(hi, k.theta - 1)
-    return Interval(
-        lo=np.where(may_rest, np.where(may_spike, np.minimum(lo, fired_lo), lo), fired_lo),
-        hi=np.where(may_spike, np.where(may_rest, np.maximum(rest_hi, fired_hi), fired_hi), rest_hi),
-    )
+    return PopulationProof(ranges=ranges, steps=reached.steps, unsettled=reached.unsettled)
 
 
 def _reset_saturates(k: FixedConstants, u: Interval) -> ChannelFlags:
@@ -314,7 +206,7 @@ def _plain(interval: Interval, limit: int) -> QuantityRange:
 def _failures(name: str, proof: PopulationProof) -> Iterator[str]:
     for c in np.flatnonzero(proof.unsettled)[:1]:
         yield (
-            f"population {name!r}, channel {c}: the range of r still grows after {ITERATION_LIMIT} steps, which proves nothing beyond; "
+            f"population {name!r}, channel {c}: the range of r keeps growing, no interval that it never leaves was found; "
             f"prove at most {ITERATION_LIMIT} steps"
         )
     for quantity, q in proof.ranges.items():
@@ -323,3 +215,19 @@ def _failures(name: str, proof: PopulationProof) -> Iterator[str]:
                 f"population {name!r}, channel {c}: {quantity} may reach {q.interval.lo[c]}..{q.interval.hi[c]}, the limit is {q.limit}; "
                 "requantise with a larger Delta, a wider format or fewer steps"
             )
+
+
+__all__ = [
+    "ITERATION_LIMIT",
+    "QUANTITIES",
+    "Interval",
+    "PopulationProof",
+    "QuantityRange",
+    "RangeProof",
+    "Verdict",
+    "branch_ranges",
+    "prove_population",
+    "prove_ranges",
+    "step_ranges",
+    "synapse_range",
+]

@@ -7,15 +7,20 @@ from typing import NamedTuple
 
 from qif_deploy.errors import GraphError
 from qif_deploy.ir.graph import Graph, QuantizedGraph
-from qif_deploy.ir.nodes import QIF, AvgPool2d, CodeInput, Flatten, Input, Population, SumPool2d
+from qif_deploy.ir.nodes import QIF, AvgPool2d, CodeInput, Flatten, Input, Pair, Population, SumPool2d
 
 
 class Signal(NamedTuple):
-    """Codes ``low..high``; one code is worth ``code_value`` in the float network (a mean over 9 has 1/9)."""
+    """Codes ``low..high``; one code is worth ``code_value`` in the float network (a mean over 9 has 1/9).
+
+    ``size`` is the height and width of the map where it is one and known; ``node`` names what emits it.
+    """
 
     low: int
     high: int
     code_value: Fraction
+    size: Pair | None = None
+    node: str | None = None
 
 
 def signal_of(graph: Graph | QuantizedGraph, name: str) -> Signal:
@@ -24,18 +29,23 @@ def signal_of(graph: Graph | QuantizedGraph, name: str) -> Signal:
     Raises:
         GraphError: the node emits a current, not a signal.
     """
+    shape = graph.shapes[name]
+    size = (shape[1], shape[2]) if len(shape) == 3 else None
+    return Signal(*_codes_of(graph, name), size, name)
+
+
+def _codes_of(graph: Graph | QuantizedGraph, name: str) -> tuple[int, int, Fraction]:
     node = graph.nodes[name]
     match node:
         case Input() | CodeInput():
-            return Signal(node.low, node.high, Fraction(node.scale))
+            return node.low, node.high, Fraction(node.scale)
         case QIF() | Population():
-            return Signal(0, 1, Fraction(1))
+            return 0, 1, Fraction(1)
         case Flatten():
-            return signal_of(graph, graph.sources(name)[0])
+            return _codes_of(graph, graph.sources(name)[0])
         case SumPool2d() | AvgPool2d():
-            source = signal_of(graph, graph.sources(name)[0])
+            low, high, value = _codes_of(graph, graph.sources(name)[0])
             window = node.kernel[0] * node.kernel[1]
-            value = source.code_value / window if isinstance(node, AvgPool2d) else source.code_value
-            return Signal(source.low * window, source.high * window, value)
+            return low * window, high * window, value / window if isinstance(node, AvgPool2d) else value
         case _:
             raise GraphError(f"node {name!r} ({type(node).__name__}) emits a current, not codes")

@@ -16,6 +16,7 @@ from qif_deploy.errors import BackendError, MissingDependencyError, UnsupportedE
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.shapes import InputCodes
 from qif_deploy.simulate.compare import Comparison, compare_traces
+from qif_deploy.simulate.op_counts import LayerCounts, count_operations
 from qif_deploy.simulate.reference import run_reference
 from qif_deploy.simulate.trace import Trace
 
@@ -66,7 +67,7 @@ def execute(
             _require_torch()
             from qif_deploy.simulate.engine.batched import run_batched
 
-            return run_batched(graph, inputs, device=how.device)
+            return run_batched(graph, inputs, device=how.device, progress=progress)
         case Backend.ONNX:
             return _run_onnx(graph, inputs, exported)
         case Backend.NIR:
@@ -79,11 +80,26 @@ def execute(
             assert_never(backend)
 
 
+def count_run(graph: QuantizedGraph, inputs: Mapping[str, InputCodes]) -> tuple[LayerCounts, ...]:
+    """Return the operations of a run: by the engine's stream, which keeps no trace, or by the reference where torch is not installed."""
+    try:
+        _require_torch()
+    except MissingDependencyError:
+        return count_operations(graph, run_reference(graph, inputs))
+    from qif_deploy.simulate.engine.stream import in_batches, run_stream
+
+    return run_stream(graph, in_batches(inputs, COUNTED_AT_ONCE)).counts
+
+
+COUNTED_AT_ONCE = 1024
+"""Samples per batch of a counting run; results do not depend on it."""
+
+
 def _require_torch() -> None:
     try:
         import torch  # noqa: F401  # only whether it is there
     except ImportError:
-        raise MissingDependencyError("the batched engine needs torch; install it with: pip install 'qif-deploy[train]'") from None
+        raise MissingDependencyError("the batched engine needs torch; install it with: pip install 'qif-deploy[engine]'") from None
 
 
 def _run_onnx(graph: QuantizedGraph, inputs: Mapping[str, InputCodes], exported: Path | None) -> Trace:

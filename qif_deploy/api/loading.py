@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qif_deploy.datasets.dataset import Dataset, load_dataset
+from qif_deploy.datasets.dataset import EVENT_DATA, STREAMS, StreamedDataset, open_dataset
+from qif_deploy.datasets.encoders import Encoder, encoded_sample
+from qif_deploy.datasets.source import SampleSource
 from qif_deploy.errors import InputError
 from qif_deploy.ir.graph import Graph, QuantizedGraph
 from qif_deploy.passes.fold_batchnorm import FoldReport, fold_batchnorm
@@ -21,12 +24,13 @@ from qif_deploy.simulate.trace import load_arrays
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FloatModel:
-    """A float graph with BatchNorm folded, the steps it was trained for, and the data set it was trained on."""
+    """A float graph with BatchNorm folded, the steps it was trained for, and the data set and encoder it was trained on."""
 
     graph: Graph
     fold: FoldReport
     steps: int
     dataset: str | None
+    encoder: Encoder = Encoder.DIRECT
 
 
 def load_float_model(path: Path) -> FloatModel:
@@ -43,7 +47,8 @@ def load_float_model(path: Path) -> FloatModel:
 
     checkpoint = load_checkpoint(path)
     graph, fold = fold_batchnorm(to_graph(checkpoint.network))
-    return FloatModel(graph=graph, fold=fold, steps=checkpoint.recipe.steps, dataset=checkpoint.recipe.dataset)
+    recipe = checkpoint.recipe
+    return FloatModel(graph=graph, fold=fold, steps=recipe.steps, dataset=recipe.dataset, encoder=recipe.encoder)
 
 
 def load_network(path: Path) -> QuantizedGraph:
@@ -89,22 +94,56 @@ class RealInputs:
     source: str
 
 
-def dataset_inputs(graph: QuantizedGraph, name: str | None, *, samples: int | None) -> RealInputs:
-    """Return test samples of a data set, held for the steps that the network covers.
+def dataset_inputs(graph: QuantizedGraph, name: str | None, *, samples: int | None, root: Path | None = None) -> RealInputs:
+    """Return test samples of a data set as the network was trained to take them: held, as frames of events, or as spikes.
 
     Args:
-        graph: the network; its provenance names the data set when ``name`` is None.
+        graph: the network; its provenance names the data set when ``name`` is None, and the encoder.
         name: data set.
         samples: how many of the test part, from its start; None for all.
+        root: folder that holds the folders of data sets that no package carries.
 
     Raises:
-        InputError: no data set is known, or its samples do not fit the network.
+        InputError: no data set is known, its samples do not fit the network, or all of them would not fit into memory.
     """
     name = graph.provenance.get("dataset") if name is None else name
     if name is None:
         raise InputError("the network names no data set; give real input with --input X.npy or --data NAME")
-    dataset: Dataset = load_dataset(name)
+    if name in STREAMS and samples is None:
+        raise InputError(f"data set {name!r} is read sample by sample, and all of it may not fit into memory; give --samples N")
+    dataset = open_for(name, steps=graph.steps, root=root)
     if len(graph.inputs) != 1:
         raise InputError(f"data set {name!r} feeds one input, the network has {list(graph.inputs)}; give --input X.npz")
-    codes = prepare_inputs(graph, {graph.inputs[0]: dataset.x_test[:samples]}, steps=graph.steps)
-    return RealInputs(codes=codes, labels=dataset.y_test[:samples], source=f"{name}, test part")
+    chosen = range(len(dataset.test) if samples is None else min(samples, len(dataset.test)))
+    codes = shown(dataset, dataset.test, chosen, encoder=_encoder(graph), steps=1 if graph.steps is None else graph.steps)
+    prepared = prepare_inputs(graph, {graph.inputs[0]: codes}, steps=graph.steps)
+    return RealInputs(codes=prepared, labels=dataset.test.labels[: len(chosen)], source=f"{name}, test part")
+
+
+def open_for(name: str, *, steps: int | None, root: Path | None = None) -> StreamedDataset:
+    """Open a data set for a network of ``steps`` steps: events come in as many frames.
+
+    Raises:
+        InputError: no such data set, or no folder where it needs one.
+    """
+    return open_dataset(name, root=root, frames=steps if name in EVENT_DATA else None)
+
+
+def shown(dataset: StreamedDataset, part: SampleSource, chosen: Iterable[int], *, encoder: Encoder, steps: int) -> NDArray[Any]:
+    """Return samples as the trainer shows them in evaluation: ``(sample, ...)`` to be held, or ``(time, sample, ...)``."""
+    drawn = [encoded_sample(part[n][0], encoder, steps=steps, high=dataset.high, seed=0, epoch=0, index=n) for n in chosen]
+    codes = np.stack(drawn)
+    timed = dataset.frames is not None or encoder is Encoder.RATE
+    return np.moveaxis(codes, 1, 0) if timed else codes
+
+
+def _encoder(graph: QuantizedGraph) -> Encoder:
+    word = graph.provenance.get("encoder", Encoder.DIRECT.value)
+    known = [encoder.value for encoder in Encoder]
+    if word not in known:
+        raise InputError(
+            f"the network's provenance names the encoder {word!r}, known are {', '.join(known)}; give input with --input X.npy"
+        )
+    if word == Encoder.RATE.value and graph.steps is None:
+        raise InputError("the network takes spikes at a rate and fixes no number of steps; give input with --input X.npy")
+    return Encoder(word)

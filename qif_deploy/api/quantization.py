@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qif_deploy.api.loading import FloatModel, existing_file
-from qif_deploy.datasets.dataset import load_dataset
+from qif_deploy.api.loading import FloatModel, existing_file, open_for, shown
+from qif_deploy.datasets.encoders import Encoder
 from qif_deploy.errors import InputError, raise_findings
 from qif_deploy.fixedpoint import NumberFormat
 from qif_deploy.ir.graph import Graph, QuantizedGraph
@@ -83,6 +82,20 @@ class PostTraining:
         """The part that the pass takes."""
         return QuantizeOptions(scales=self.scales, percentile=self.percentile, bias_correction=self.bias_correction)
 
+    def weights_of_qat(self) -> int | None:
+        """Return the width for codes that are trained.
+
+        Raises:
+            InputError: a choice that only quantisation after training has.
+        """
+        mine = PostTraining(weight_bits=self.weight_bits)
+        given = [f.name for f in fields(self) if getattr(self, f.name) != getattr(mine, f.name)]
+        if given:
+            raise InputError(
+                f"{', '.join(given)}: choices of quantisation after training, but --qat trains the codes; leave out one of the two"
+            )
+        return self.weight_bits
+
 
 def scale_method(word: str) -> ScaleMethod:
     """Return the scale method called ``word``."""
@@ -151,16 +164,15 @@ def calibration_for(source: FloatModel, how: PostTraining, *, steps: int) -> Cal
         return calibrate(source.graph, chosen, source=name)
     if len(source.graph.inputs) != 1:
         raise InputError(f"data set {name!r} feeds one input, the model has {list(source.graph.inputs)}; give an .npz with --calibrate")
-    arrays: Mapping[str, NDArray[Any]] = {source.graph.inputs[0]: training_samples(name, how.calibration_samples)}
+    arrays = {source.graph.inputs[0]: training_samples(name, how.calibration_samples, encoder=source.encoder, steps=steps)}
     return calibrate(source.graph, prepare_inputs(declared, arrays, steps=steps), source=f"{name}, training part")
 
 
-def training_samples(name: str, samples: int) -> NDArray[Any]:
+def training_samples(name: str, samples: int, *, encoder: Encoder, steps: int) -> NDArray[Any]:
     """Return codes of up to ``samples`` samples of the training part, drawn over all classes; time first where there is time."""
-    dataset = load_dataset(name)
-    order = np.random.default_rng(ORDER_SEED).permutation(len(dataset.x_train))[:samples]
-    codes = dataset.x_train[order]
-    return codes if dataset.frames is None else np.moveaxis(codes, 1, 0)
+    dataset = open_for(name, steps=steps)
+    order = np.random.default_rng(ORDER_SEED).permutation(len(dataset.train))[:samples]
+    return shown(dataset, dataset.train, order.tolist(), encoder=encoder, steps=steps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +199,7 @@ def _provenance(
     found = {"tool": f"qif-deploy {__version__}", "target": target.name} | provenance_bounds(report)
     if source.dataset is not None:
         found["dataset"] = source.dataset
+        found["encoder"] = source.encoder.value
     if how.scales is not ScaleMethod.MAX:
         found["scales"] = f"{how.scales.value} {how.percentile}" if how.scales is ScaleMethod.PERCENTILE else how.scales.value
     if how.bias_correction:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qif_deploy.analysis.check_network import CheckReport
 from qif_deploy.api.backends import BackendCheck
@@ -14,6 +14,9 @@ from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.passes.mixed_width import MixedWidths
 from qif_deploy.passes.quantize_report import QuantizeReport
 from qif_deploy.pricing.estimate import EnergyEstimate
+
+if TYPE_CHECKING:
+    from qif_deploy.training.qat.report import QatReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +34,14 @@ class TrainOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantizeOutcome:
-    """The artefact and what quantising decided."""
+    """The artefact and what quantising decided; ``qat`` after quantisation-aware training."""
 
     path: Path
     network: QuantizedGraph
     report: QuantizeReport
     fold_residual: float
     widths: MixedWidths | None = None
+    qat: QatReport | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values."""
@@ -50,6 +54,8 @@ class QuantizeOutcome:
         } | self.report.as_json()
         if self.widths is not None:
             found["mixed_width"] = self.widths.as_json()
+        if self.qat is not None:
+            found["qat"] = self.qat.as_json()
         return found
 
 

@@ -12,26 +12,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qif_deploy.analysis.check_network import CheckReport, Finding, Severity, check_network
-from qif_deploy.api.backends import Backend, Execution, check_backend, execute
+from qif_deploy.analysis.observed_range import ObservedRange, observe
+from qif_deploy.api.backends import Backend, Execution, check_backend, count_run, execute
 from qif_deploy.api.loading import FloatModel, RealInputs, dataset_inputs, existing_file, load_float_model, load_network, read_inputs
-from qif_deploy.api.quantization import PostTraining, quantize_after_training
+from qif_deploy.api.quantization import PostTraining, narrowed, quantize_after_training
+from qif_deploy.api.quantize_aware import quantize_aware
 from qif_deploy.api.results import ExportOutcome, QuantizeOutcome, RunOutcome, TargetsOutcome, TrainOutcome, VerifyOutcome
 from qif_deploy.atomic import require_writable, write_text
 from qif_deploy.errors import InputError, QifError
 from qif_deploy.fidelity import Fidelity, compare_fidelity
+from qif_deploy.fixedpoint import NumberFormat
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.passes.quantize_report import QuantizeReport
 from qif_deploy.pricing.estimate import EnergyEstimate, estimate_energy
 from qif_deploy.pricing.price_list import load_price_list
 from qif_deploy.simulate.float_sim import run_float
-from qif_deploy.simulate.op_counts import count_operations
 from qif_deploy.simulate.reference import run_reference
 
 if TYPE_CHECKING:
+    from qif_deploy.training.qat.options import QatOptions
     from qif_deploy.training.run_options import RunOptions
     from qif_hardware.target import Target
 
 Progress = Callable[[float], None]
+CHECKED_SAMPLES, CHECKED_AT_ONCE = 64, 16
+"""Samples that ``check`` runs where ``samples`` says nothing else, and how many of them are held in memory together."""
+
 COMPARED = (Backend.BATCHED, Backend.ONNX, Backend.NIR, Backend.LAVA)
 
 
@@ -103,16 +109,45 @@ def training_options(
 
 
 def quantize(
-    model: Path, *, target: str, out: Path | None = None, steps: int | None = None, how: PostTraining | None = None
+    model: Path,
+    *,
+    target: str,
+    out: Path | None = None,
+    steps: int | None = None,
+    how: PostTraining | None = None,
+    qat: QatOptions | None = None,
+    data: str | None = None,
+    data_root: Path | None = None,
+    progress: Progress | None = None,
 ) -> QuantizeOutcome:
-    """Turn a checkpoint into the integer artefact ``net.nir``, beside the model unless ``out`` names a file."""
+    """Turn a checkpoint into the integer artefact ``net.nir``, beside the model unless ``out`` names a file.
+
+    Args:
+        model: checkpoint.
+        target: profile by name, or the path of one.
+        out: the artefact.
+        steps: T, None for the model's.
+        how: width of the weights, and the choices of quantisation after training.
+        qat: train the codes on the training part of the model's data set; None quantises as it is.
+        data: data set for ``qat``, instead of the model's own.
+        data_root: folder of data sets that no package carries, for ``qat``.
+        progress: called with the share of the training done, 0..1.
+    """
     from qif_export.nir.write import write_nir
     from qif_hardware.target import load_target
 
     profile = load_target(target)
-    source = load_float_model(model)
     path = destination(out, default=Path(model).parent / "net.nir")
-    found = quantize_after_training(source, profile, steps=steps, how=PostTraining() if how is None else how)
+    how = PostTraining() if how is None else how
+    if qat is not None:
+        profile = replace(profile, number_format=narrowed(profile.number_format, how.weights_of_qat()))
+        return quantize_aware(model, profile, path, options=qat, steps=steps, data=data, data_root=data_root, progress=progress)
+    if data is not None or data_root is not None:
+        raise InputError(
+            "--data and --data-root name data to train codes on; add --qat, or give --calibrate for quantisation after training"
+        )
+    source = load_float_model(model)
+    found = quantize_after_training(source, profile, steps=steps, how=how)
     write_nir(found.network, path)
     residual = max(source.fold.residual.values(), default=0.0)
     return QuantizeOutcome(path=path, network=found.network, report=found.report, widths=found.widths, fold_residual=residual)
@@ -124,11 +159,21 @@ def quantize_model(source: FloatModel, target: Target, *, steps: int | None = No
     return found.network, found.report
 
 
-def check(path: Path, *, target: str | None = None) -> CheckReport:
+def check(
+    path: Path,
+    *,
+    target: str | None = None,
+    data: str | None = None,
+    data_root: Path | None = None,
+    samples: int | None = None,
+) -> CheckReport:
     """List everything that can be said of a file without running it; a checkpoint is quantised for the target first.
 
+    With ``data`` (a data set by name, or a ``.npy``/``.npz`` of codes) the reference also runs its first ``samples`` samples, and the
+    report says how far the proven ranges reach beyond what these reached.
+
     Raises:
-        InputError: the file cannot be read, or the target is unknown.
+        InputError: the file cannot be read, the target is unknown, or the data do not fit the network.
     """
     from qif_hardware.target import load_target
 
@@ -136,7 +181,7 @@ def check(path: Path, *, target: str | None = None) -> CheckReport:
     profile = None if target is None else load_target(target)
     match path.suffix:
         case ".nir":
-            return check_network(load_network(path), target_format=None if profile is None else profile.number_format)
+            return _check_with_data(load_network(path), None if profile is None else profile.number_format, data, data_root, samples)
         case ".safetensors":
             source, profile = load_float_model(path), load_target("loihi2") if profile is None else profile
             try:
@@ -147,11 +192,31 @@ def check(path: Path, *, target: str | None = None) -> CheckReport:
                     remedy="use a wider target, fewer steps, or train with smaller weights or a lower clamp",
                 )  # fmt: skip
                 return CheckReport(findings=(finding,), ranges={}, resolution={})
-            return check_network(network, target_format=profile.number_format)
+            return _check_with_data(network, profile.number_format, data, data_root, samples)
         case ".onnx":
+            if data is not None:
+                raise InputError(f"file {str(path)!r} is an exported ONNX file, --data needs the network; give the .nir")
             return _check_onnx(path)
         case _:
             raise InputError(f"file {str(path)!r} is none of .nir, .safetensors, .onnx; give a network or a checkpoint")
+
+
+def _check_with_data(
+    graph: QuantizedGraph, target_format: NumberFormat | None, data: str | None, data_root: Path | None, samples: int | None
+) -> CheckReport:
+    if data is None:
+        if samples is not None:
+            raise InputError(f"--samples {samples} says how many samples of --data to run, and no --data is given; give both or neither")
+        return check_network(graph, target_format=target_format)
+    shown = CHECKED_SAMPLES if samples is None else samples
+    real = real_inputs(graph, data=data, input_file=None, samples=shown, data_root=data_root)
+    total = next(iter(real.codes.values())).shape[1]
+    observed: ObservedRange | None = None
+    for start in range(0, total, CHECKED_AT_ONCE):
+        part = {name: codes[:, start : start + CHECKED_AT_ONCE] for name, codes in real.codes.items()}
+        found = observe(graph, run_reference(graph, part))
+        observed = found if observed is None else observed.merged(found)
+    return check_network(graph, target_format=target_format, observed=observed, observed_on=f"{total} samples of {real.source}")
 
 
 def _check_onnx(path: Path) -> CheckReport:
@@ -209,11 +274,19 @@ def run(
     )
 
 
-def diff(model: Path, network: Path, *, data: str | None = None, samples: int | None = None, out: Path | None = None) -> Fidelity:
+def diff(
+    model: Path,
+    network: Path,
+    *,
+    data: str | None = None,
+    data_root: Path | None = None,
+    samples: int | None = None,
+    out: Path | None = None,
+) -> Fidelity:
     """Compare float and integer network on a data set (or a ``.npy`` of codes); write ``fidelity.json``."""
     source, graph = load_float_model(model), load_network(network)
     path = destination(out, default=Path(network).parent / "fidelity.json")
-    real = real_inputs(graph, data=data, input_file=None, samples=samples)
+    real = real_inputs(graph, data=data, input_file=None, samples=samples, data_root=data_root)
     found = fidelity_of(source, graph, real)
     write_json(path, found.as_json())
     return found
@@ -233,6 +306,7 @@ def verify(
     network: Path,
     *,
     data: str | None = None,
+    data_root: Path | None = None,
     input: Path | None = None,  # noqa: A002  # the flag's name
     samples: int | None = 64,
     backends: tuple[str, ...] | None = None,
@@ -245,7 +319,7 @@ def verify(
     chosen = COMPARED if backends is None else tuple(parse_backend(name) for name in backends)
     graph = load_network(network)
     path = destination(out, default=Path(network).parent / "verify.json")
-    real = real_inputs(graph, data=data, input_file=input, samples=samples)
+    real = real_inputs(graph, data=data, input_file=input, samples=samples, data_root=data_root)
     reference = run_reference(graph, real.codes)
     checks = {}
     for done, backend in enumerate(chosen):
@@ -282,6 +356,7 @@ def energy(
     *,
     input: Path | None = None,  # noqa: A002  # the flag's name
     data: str | None = None,
+    data_root: Path | None = None,
     samples: int | None = None,
     prices: str = "loihi1",
     out: Path | None = None,
@@ -290,8 +365,8 @@ def energy(
     graph = load_network(network)
     price_list = load_price_list(prices)
     path = destination(out, default=Path(network).parent / "energy.json")
-    real = real_inputs(graph, data=data, input_file=input, samples=samples)
-    estimate = estimate_energy(count_operations(graph, run_reference(graph, real.codes)), price_list)
+    real = real_inputs(graph, data=data, input_file=input, samples=samples, data_root=data_root)
+    estimate = estimate_energy(count_run(graph, real.codes), price_list)
     write_json(path, estimate.as_json())
     return estimate
 
@@ -305,7 +380,9 @@ def targets() -> TargetsOutcome:
     return TargetsOutcome(targets=tuple(target.as_json() for target in list_targets()), energy=tuple(y.as_json() for y in lists))
 
 
-def real_inputs(graph: QuantizedGraph, *, data: str | None, input_file: Path | None, samples: int | None) -> RealInputs:
+def real_inputs(
+    graph: QuantizedGraph, *, data: str | None, input_file: Path | None, samples: int | None, data_root: Path | None = None
+) -> RealInputs:
     """Inputs from a file of codes or a data set; ``data`` may be the name of one or the path of a ``.npy``/``.npz``."""
     if samples is not None and samples < 1:
         raise InputError(f"samples {samples} is below 1; ask for at least one")
@@ -314,7 +391,7 @@ def real_inputs(graph: QuantizedGraph, *, data: str | None, input_file: Path | N
     if data is not None and Path(data).suffix in (".npy", ".npz"):
         input_file = Path(data)
     if input_file is None:
-        return dataset_inputs(graph, data, samples=samples)
+        return dataset_inputs(graph, data, samples=samples, root=data_root)
     codes = read_inputs(graph, input_file, steps=None, encode=False)
     return RealInputs(codes={name: x[:, :samples] for name, x in codes.items()}, labels=None, source=str(input_file))
 

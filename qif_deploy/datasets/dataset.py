@@ -218,7 +218,9 @@ def _request(name: str, split_seed: int, root: Path | None, frames: int | None) 
     if frames is not None and not 1 <= frames <= MOST_FRAMES:
         findings.append(f"data set {name!r}: frames = {frames}, allowed is 1..{MOST_FRAMES}")
     if name in FROM_FOLDER and root is None:
-        findings.append(f"data set {name!r} is read from a local folder and none was given; give root, which holds {FROM_FOLDER[name]!r}")
+        findings.append(
+            f"data set {name!r} is read from a local folder and none was given; give --data-root (root), which holds {FROM_FOLDER[name]!r}"
+        )
     raise_findings(InputError, findings)
     return DataRequest(split_seed=split_seed, root=root, frames=frames)
 

@@ -5,12 +5,35 @@ The third way, event frames, starts from events: ``qif_deploy.datasets.events.bi
 
 from __future__ import annotations
 
+import enum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qif_deploy.errors import InputError, raise_findings
+
+
+class Encoder(enum.Enum):
+    """How a still image becomes a code per step; event frames have one already and take DIRECT.
+
+    DIRECT holds the codes. RATE draws a spike per step with probability ``code / high``.
+    """
+
+    DIRECT = "direct"
+    RATE = "rate"
+
+
+def encoded_sample(codes: NDArray[Any], encoder: Encoder, *, steps: int, high: int, seed: int, epoch: int, index: int) -> NDArray[Any]:
+    """Return one sample as a network takes it: ``codes`` as they are, or spikes ``(time, ...)`` drawn for (seed, epoch, index).
+
+    Raises:
+        InputError: as of ``bernoulli_spikes``.
+    """
+    if encoder is Encoder.DIRECT:
+        return codes
+    rng = np.random.default_rng([seed, epoch, index, 1])  # an augmentation's generator has no fourth number
+    return bernoulli_spikes(codes, steps=steps, high=high, rng=rng)
 
 
 def hold(codes: NDArray[Any], *, steps: int) -> NDArray[Any]:

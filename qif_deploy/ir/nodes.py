@@ -255,8 +255,12 @@ class ReadoutCodes(_ValueEquality):
     reduce: Reduce = Reduce.SUM
 
     def __post_init__(self) -> None:
-        if self.bias.ndim != 1 or not np.issubdtype(self.bias.dtype, np.integer):
-            raise GraphError(f"readout bias: dtype {self.bias.dtype}, shape {self.bias.shape}; give integers of shape (class,)")
+        if self.bias.ndim != 1 or self.bias.size == 0 or not np.issubdtype(self.bias.dtype, np.integer):
+            raise GraphError(
+                f"readout bias: dtype {self.bias.dtype}, shape {self.bias.shape}; give integers of shape (class,), at least one"
+            )
+        if not (np.isfinite(self.delta) and self.delta > 0):
+            raise GraphError(f"readout delta {self.delta} is not positive; give the value of one code")
         object.__setattr__(self, "bias", frozen(self.bias, np.int64))
 
 
@@ -282,7 +286,10 @@ def _freeze_floats(node: Any, name: str, ndim: int, *, keep: type[np.float32] | 
     if value.ndim != ndim or value.size == 0:
         raise GraphError(f"{type(node).__name__} {name}: shape {value.shape} has not {ndim} non-empty axes")
     if not np.isfinite(value).all():
-        raise GraphError(f"{type(node).__name__} {name}: value {value[~np.isfinite(value)].flat[0]} is not finite; check the checkpoint")
+        first = np.argwhere(~np.isfinite(value))[0]
+        raise GraphError(
+            f"{type(node).__name__} {name}, channel {first[0]}: value {value[tuple(first)]} is not finite; check the checkpoint"
+        )
     object.__setattr__(node, name, frozen(value, np.float64 if value.dtype != keep else keep))
 
 

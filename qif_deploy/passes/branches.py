@@ -10,6 +10,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
+from qif_deploy.analysis.fan_in import sum_range
 from qif_deploy.analysis.signal_range import Signal, signal_of
 from qif_deploy.errors import GraphError, InputError
 from qif_deploy.fixedpoint import NumberFormat
@@ -35,7 +36,6 @@ class Branch:
     synapse: Dense | Conv2d
     rows: Annotated[NDArray[np.float64], "(channel, fan_in)"]
     signal: Signal
-    padded: bool
     limit: int
     reach: ChannelFloats
     largest: ChannelFloats
@@ -53,14 +53,11 @@ class Branch:
 
     def current_range(self) -> tuple[ChannelFloats, ChannelFloats]:
         """Range of the branch's input current per channel, in float units, bias excluded."""
-        low, high = self.signal.low, self.signal.high
-        if self.padded:
-            low, high = min(low, 0), max(high, 0)
         # Clipped weights included: a channel whose codes reach further than planned must not be proven for less.
-        positive = np.concatenate([np.maximum(self.rows[part], 0).sum(axis=1) for part in blocks_of(self.rows)])
-        negative = np.concatenate([np.minimum(self.rows[part], 0).sum(axis=1) for part in blocks_of(self.rows)])
+        geometry = self.synapse.geometry if isinstance(self.synapse, Conv2d) else None
+        low, high = sum_range(self.rows.reshape(self.synapse.weight.shape), geometry, self.signal)
         value = float(self.signal.code_value)
-        return (positive * low + negative * high) * value, (positive * high + negative * low) * value
+        return low * value, high * value
 
 
 def branches_of(graph: Graph, target: str, number_format: NumberFormat, options: QuantizeOptions) -> tuple[Branch, ...]:
@@ -75,7 +72,6 @@ def branches_of(graph: Graph, target: str, number_format: NumberFormat, options:
     found = []
     for source in graph.sources(target):
         name, synapse = _synapse_behind(graph, source, target)
-        padded = isinstance(synapse, Conv2d) and synapse.geometry.padding != (0, 0)
         rows = synapse.weight.reshape(synapse.weight.shape[0], -1).astype(np.float64, copy=False)
         signal = signal_of(graph, graph.sources(name)[0])
         limit = weight_limit(width_of(name, number_format, options))
@@ -86,7 +82,6 @@ def branches_of(graph: Graph, target: str, number_format: NumberFormat, options:
                 synapse=synapse,
                 rows=rows,
                 signal=signal,
-                padded=padded,
                 limit=limit,
                 reach=reach,
                 largest=reach * float(signal.code_value),

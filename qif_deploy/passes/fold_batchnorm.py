@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qif_deploy.errors import GraphError
 from qif_deploy.ir.graph import Graph
 from qif_deploy.ir.nodes import BatchNorm, Conv2d, Dense, FloatNode
 
@@ -26,6 +27,9 @@ def fold_batchnorm(graph: Graph) -> tuple[Graph, FoldReport]:
 
     ``W' = W g``, ``b' = (b - mean) g + shift`` with ``g = gain / sqrt(var + eps)`` per output channel. The residual is
     measured against the same formula in the widest float of the machine.
+
+    Raises:
+        GraphError: a folded weight or bias beyond float64.
     """
     nodes: dict[str, FloatNode] = dict(graph.nodes)
     residual: dict[str, float] = {}
@@ -35,7 +39,13 @@ def fold_batchnorm(graph: Graph) -> tuple[Graph, FoldReport]:
         (source,) = graph.sources(name)
         synapse = graph.nodes[source]
         assert isinstance(synapse, Dense | Conv2d)
-        weight, bias = _folded(synapse, norm, np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            weight, bias = _folded(synapse, norm, np.float64)
+        for c in np.flatnonzero(~(np.isfinite(bias) & np.isfinite(weight.reshape(bias.size, -1)).all(axis=1)))[:1]:
+            raise GraphError(
+                f"batch norm {name!r}, channel {c}: folding it into {source!r} leaves float64 "
+                f"(gain {norm.gain[c]:.3g}, mean {norm.mean[c]:.3g}, var {norm.var[c]:.3g}); check the checkpoint"
+            )
         nodes[source] = replace(synapse, weight=weight, bias=bias)
         residual[source] = max(_relative(a, b) for a, b in zip((weight, bias), _folded(synapse, norm, np.longdouble), strict=True))
         del nodes[name]

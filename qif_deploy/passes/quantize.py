@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from qif_deploy.analysis.range_proof import branch_ranges, prove_population, prove_ranges
+from qif_deploy.analysis.reachable import require_coverable
 from qif_deploy.errors import FormatError, InputError, QifError
 from qif_deploy.fixedpoint import NumberFormat
 from qif_deploy.ir.graph import Graph, QuantizedGraph
@@ -70,8 +71,9 @@ def quantize_graph(
 
     Raises:
         FormatError: a population cannot be kept within the format; names population, channel, value and limit.
-        InputError: options that do not fit the graph, or bias correction without calibration.
+        InputError: options that do not fit the graph, bias correction without calibration, or fewer than one step.
     """
+    require_coverable(steps)
     options = QuantizeOptions() if options is None else options
     _check_options(graph, options, calibration)
     work = _Work(graph=graph, number_format=number_format, steps=steps, options=options, calibration=calibration)
@@ -149,7 +151,8 @@ def _quantize_population(work: _Work, name: str, node: QIF) -> None:
         branches = branches_of(work.graph, name, work.number_format, work.options)
         params = node.params.broadcast(branches[0].rows.shape[0])
         bias = summed_bias(branches, params.c0)
-        scales = choose_scales(params, branches, np.array([float(b) for b in bias]), work.number_format, steps=work.steps)
+        with np.errstate(over="ignore", invalid="ignore"):  # values beyond float64 fail the proof at every unit, and are told so
+            scales = choose_scales(params, branches, np.array([float(b) for b in bias]), work.number_format, steps=work.steps)
         delta = scales.delta
         for _ in range(WIDENINGS):
             coded = work.code(branches, delta)

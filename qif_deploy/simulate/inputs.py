@@ -56,6 +56,17 @@ def prepare_inputs(graph: DeclaresInputs, arrays: Mapping[str, NDArray[np.generi
     return prepared
 
 
+def require_codes(graph: DeclaresInputs, inputs: Mapping[str, NDArray[np.generic]]) -> None:
+    """Raise InputError unless ``inputs`` are what ``prepare_inputs`` returns: every input, ``(time, batch, ...)``, in its range."""
+    if set(inputs) != set(graph.inputs):
+        raise InputError(f"inputs {sorted(inputs)} given, the network has {sorted(graph.inputs)}; prepare them with prepare_inputs")
+    for name, codes in inputs.items():
+        wanted = graph.code_input(name).shape
+        if np.ndim(codes) != len(wanted) + 2:
+            raise InputError(f"input {name!r}: shape {np.shape(codes)} is not (time, batch, {', '.join(map(str, wanted))})")
+    prepare_inputs(graph, inputs, steps=None)
+
+
 def require_steps(graph: DeclaresInputs, steps: int) -> None:
     """Raise InputError when a run of ``steps`` is empty or not covered by the range proof."""
     if steps < 1:
@@ -74,7 +85,7 @@ def _prepare(graph: DeclaresInputs, name: str, codes: NDArray[np.generic], steps
         hold = graph.steps if steps is None else steps
         if hold is None:
             raise InputError(f"input {name!r}: one frame per sample was given and the network fixes no number of steps; give --steps")
-        codes = np.broadcast_to(codes, (hold, *codes.shape))
+        codes = np.broadcast_to(codes, (hold, *codes.shape))  # a view: backends see that all frames are one
     if codes.ndim != len(node.shape) + 2 or codes.shape[2:] != node.shape:
         wanted = ", ".join(map(str, node.shape))
         raise InputError(f"input {name!r}: shape {codes.shape} does not fit; give (time, batch, {wanted}), or (batch, {wanted}) to hold")
@@ -87,7 +98,9 @@ def _prepare(graph: DeclaresInputs, name: str, codes: NDArray[np.generic], steps
         worst = codes.min() if codes.min() < node.low else codes.max()
         findings.append(f"input {name!r}: code {worst} is outside {node.low}..{node.high}; the range proof covers only that range")
     raise_findings(InputError, findings)
-    return codes.astype(np.int64)
+    held = codes.strides[0] == 0
+    prepared: InputCodes = np.broadcast_to(codes[:1].astype(np.int64), codes.shape) if held else codes.astype(np.int64)
+    return prepared
 
 
 def encode(graph: DeclaresInputs, arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.int64]]:

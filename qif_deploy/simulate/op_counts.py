@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,13 +37,40 @@ class LayerCounts:
     quadratic_multiplies: NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tallies:
+    """What a run has to have counted for its operations to be known, per sample, summed over its steps.
+
+    ``rates``: emitting node (population, or input of spikes) -> spikes per position over all channels, ``(sample, position)`` int64;
+    a position is a place of the image, and a vector has one. ``driven``: population -> updates with a current other than the bias,
+    ``(sample,)`` int64.
+    """
+
+    steps: int
+    samples: int
+    rates: Mapping[str, NDArray[np.int64]]
+    driven: Mapping[str, NDArray[np.int64]]
+
+
 def count_operations(graph: QuantizedGraph, trace: Trace) -> tuple[LayerCounts, ...]:
     """Count the operations of every layer of ``trace``, in topological order; the readout comes last."""
-    return tuple(_layer(graph, trace, name) for name in (*graph.populations, graph.readout))
+    emitted = {name: trace.inputs[name] for name in graph.inputs} | {name: p.s for name, p in trace.populations.items()}
+    driven = {}
+    for name, population in trace.populations.items():
+        ndim = population.i.ndim - 2
+        bias = channelwise(graph.population(name).constants.bias, ndim)
+        driven[name] = (population.i != bias).sum(axis=(0, *range(2, population.i.ndim)), dtype=np.int64)
+    rates = {name: s.sum(axis=(0, 2), dtype=np.int64).reshape(trace.samples, -1) for name, s in emitted.items()}
+    return operations_of(graph, Tallies(steps=trace.steps, samples=trace.samples, rates=rates, driven=driven))
 
 
-def _layer(graph: QuantizedGraph, trace: Trace, name: str) -> LayerCounts:
-    samples, steps, neurons = trace.samples, trace.steps, int(np.prod(graph.shapes[name]))
+def operations_of(graph: QuantizedGraph, tallies: Tallies) -> tuple[LayerCounts, ...]:
+    """Return the operations behind ``tallies``, as ``count_operations`` does for a trace."""
+    return tuple(_layer(graph, tallies, name) for name in (*graph.populations, graph.readout))
+
+
+def _layer(graph: QuantizedGraph, tallies: Tallies, name: str) -> LayerCounts:
+    samples, steps, neurons = tallies.samples, tallies.steps, int(np.prod(graph.shapes[name]))
     none = np.zeros(samples, np.int64)
     synops, macs, conv = none.copy(), none.copy(), False
     for branch in graph.sources(name):
@@ -52,8 +80,8 @@ def _layer(graph: QuantizedGraph, trace: Trace, name: str) -> LayerCounts:
         if isinstance(graph.nodes[source], CodeInput) and (signal.low, signal.high) != (0, 1):
             macs += int(fan_out.sum()) * steps
         else:
-            spikes = trace.inputs[source] if isinstance(graph.nodes[source], CodeInput) else trace.populations[source].s
-            synops += _weighted(spikes, fan_out)
+            # All channels of a position have one fan-out: kernels, windows and groups treat them alike.
+            synops += tallies.rates[source] @ fan_out.reshape(fan_out.shape[0], -1)[0]
     updates = np.full(samples, neurons * steps, np.int64)
     node = graph.nodes[name]
     if not isinstance(node, Population):
@@ -61,10 +89,6 @@ def _layer(graph: QuantizedGraph, trace: Trace, name: str) -> LayerCounts:
             name=name, neurons=neurons, conv=conv, spikes=none, synops=synops, macs=macs, updates=updates, driven=updates,
             multiplies=none, quadratic_multiplies=none,
         )  # fmt: skip
-    population = trace.populations[name]
-    ndim = population.i.ndim - 2
-    all_but_sample = (0, *range(2, population.i.ndim))
-    driven = (population.i != channelwise(node.constants.bias, ndim)).sum(axis=all_but_sample, dtype=np.int64)
     per_channel = neurons // node.constants.channels * steps
     quadratic = int(np.count_nonzero(node.constants.c2m)) * per_channel
     # A quadratic channel multiplies twice (Horner), a leaky one once, c1m = 0 with c2m = 0 not at all.
@@ -73,21 +97,14 @@ def _layer(graph: QuantizedGraph, trace: Trace, name: str) -> LayerCounts:
         name=name,
         neurons=neurons,
         conv=conv,
-        spikes=population.s.sum(axis=all_but_sample, dtype=np.int64),
+        spikes=tallies.rates[name].sum(axis=1),
         synops=synops,
         macs=macs,
         updates=updates,
-        driven=driven,
+        driven=tallies.driven[name],
         multiplies=np.full(samples, quadratic + linear, np.int64),
         quadratic_multiplies=np.full(samples, quadratic, np.int64),
     )
-
-
-def _weighted(spikes: NDArray[np.generic], fan_out: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sum ``spikes * fan_out`` over time and neurons, per sample."""
-    per_neuron = spikes.sum(axis=0, dtype=np.int64).reshape(spikes.shape[1], -1)
-    weighted: NDArray[np.int64] = per_neuron @ fan_out.ravel()
-    return weighted
 
 
 def fan_out_of(graph: QuantizedGraph, synapse: str) -> tuple[str, NDArray[np.int64]]:

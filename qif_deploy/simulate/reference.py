@@ -12,7 +12,7 @@ from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.ir.nodes import CodeInput, Conv2dCodes, DenseCodes, Flatten, Population, ReadoutCodes, Reduce, SumPool2d
 from qif_deploy.neuron.fixed_step import fixed_step
 from qif_deploy.shapes import InputCodes, channelwise
-from qif_deploy.simulate.inputs import require_steps
+from qif_deploy.simulate.inputs import require_codes
 from qif_deploy.simulate.synapses import conv2d, dense, sum_pool2d
 from qif_deploy.simulate.trace import PopulationTrace, Trace
 
@@ -20,8 +20,13 @@ Codes = NDArray[np.int64]
 
 
 def run_reference(graph: QuantizedGraph, inputs: Mapping[str, InputCodes]) -> Trace:
-    """Execute ``graph`` on codes ``(time, batch, ...)`` from ``prepare_inputs``; every array exact in int64."""
-    require_steps(graph, next(iter(inputs.values())).shape[0])
+    """Execute ``graph`` on codes ``(time, batch, ...)`` from ``prepare_inputs``; every array exact in int64.
+
+    Raises:
+        InputError: codes, shapes or steps that the network does not declare or its proof does not cover.
+        BackendError: an input beyond the int32 of the vectors.
+    """
+    require_codes(graph, inputs)
     signals: dict[str, Codes] = {}
     populations: dict[str, PopulationTrace] = {}
     readout: Codes | None = None

@@ -43,6 +43,7 @@ class Job:
         history: is filled.
         validate: counts right answers and samples of a process's share of the validation part; None without one.
         progress: called with the share done, by the first process.
+        after_epoch: called after an epoch's last update, before its validation; None for nothing.
     """
 
     network: torch.nn.Module
@@ -56,6 +57,7 @@ class Job:
     history: History
     validate: Callable[[Share], tuple[int, int]] | None
     progress: Callable[[float], None] | None
+    after_epoch: Callable[[], None] | None = None
 
 
 def run_epochs(job: Job) -> int:
@@ -156,6 +158,8 @@ def _task(lightning: Any, job: Job) -> Any:
             job.history.losses.append(float(mean))
             self.log("loss", job.history.losses[-1], sync_dist=many)
             self.log("learning_rate", float(job.optimiser.param_groups[0]["lr"]), sync_dist=many)
+            if job.after_epoch is not None:
+                job.after_epoch()
             if job.validate is not None:
                 counts = torch.tensor(job.validate(job.batches.share), device=self.device)
                 right, samples = self.trainer.strategy.reduce(counts, reduce_op="sum").tolist()

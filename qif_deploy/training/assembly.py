@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing_extensions import assert_never
 
 from qif_deploy.datasets.dataset import Dataset, StreamedDataset
+from qif_deploy.datasets.encoders import Encoder
 from qif_deploy.training._torch import torch
 from qif_deploy.training.models.registry import model_spec
 from qif_deploy.training.network import SpikingNetwork
 from qif_deploy.training.recipe import Recipe
-from qif_deploy.training.recipe_options import Encoder, WindowKind
+from qif_deploy.training.recipe_options import WindowKind
 from qif_deploy.training.spec import InputSpec, Layer, NetworkSpec, NormLayer, PopulationLayer, ReadoutLayer
 from qif_deploy.training.surrogate import DerivedWindow, FixedWindow, Surrogate
 

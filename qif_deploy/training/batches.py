@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qif_deploy.datasets.dataset import Dataset, StreamedDataset, streamed
-from qif_deploy.datasets.encoders import bernoulli_spikes
+from qif_deploy.datasets.encoders import Encoder, encoded_sample
 from qif_deploy.datasets.source import SampleSource
 from qif_deploy.training._torch import torch
 from qif_deploy.training.augment import shift_images
 from qif_deploy.training.recipe import Recipe
-from qif_deploy.training.recipe_options import Encoder
 
 Tensor = torch.Tensor
 Batch = tuple[Tensor, Tensor]
@@ -138,10 +137,9 @@ class _Reader:
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.uint8] | NDArray[np.int64], int]:
         codes, label = self.source[index]
-        if self.recipe.encoder is Encoder.RATE:
-            rng = np.random.default_rng([self.seed, self.epoch, index, 1])  # the augmentation's generator has no fourth number
-            codes = bernoulli_spikes(codes, steps=self.recipe.steps, high=self.high, rng=rng)
-        return codes, label
+        recipe = self.recipe
+        found = encoded_sample(codes, recipe.encoder, steps=recipe.steps, high=self.high, seed=self.seed, epoch=self.epoch, index=index)
+        return found, label
 
 
 def _loader(reader: _Reader, order: list[list[int]], *, workers: int) -> Iterator[Batch]:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from qif_deploy.datasets.dataset import SampleCodes
 from qif_deploy.datasets.source import Labels
 from qif_deploy.training._torch import torch
+from qif_deploy.training.answering import Answering
 from qif_deploy.training.batches import Batch, time_first
 from qif_deploy.training.network import SpikingNetwork
 
@@ -51,7 +52,7 @@ def evaluate_batches(network: SpikingNetwork, batches: Iterable[Batch]) -> Evalu
     return Evaluation(accuracy=right / samples, rates={name: spikes[name] / neuron_steps[name] for name in spikes})
 
 
-def count_right(network: SpikingNetwork, batches: Iterable[Batch]) -> int:
+def count_right(network: Answering, batches: Iterable[Batch]) -> int:
     """Count right answers in evaluation mode; the mode is restored."""
     was_training, device, right = network.training, next(network.parameters()).device, 0
     network.eval()

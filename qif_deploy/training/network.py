@@ -9,6 +9,7 @@ from typing_extensions import assert_never
 from qif_deploy.ir.nodes import Reduce
 from qif_deploy.neuron.params import QIFParams
 from qif_deploy.training._torch import torch
+from qif_deploy.training.answering import Answering
 from qif_deploy.training.layers import IdentityShortcut, SampleDropout, TimeFirst
 from qif_deploy.training.neuron import QIFNeuron
 from qif_deploy.training.spec import (
@@ -31,7 +32,7 @@ from qif_deploy.training.tdbn import ThresholdDependentBatchNorm
 Tensor = torch.Tensor
 
 
-class SpikingNetwork(torch.nn.Module):
+class SpikingNetwork(Answering):
     """One kind of neuron throughout; direct coding: a frame of codes is held for all steps as ``code * scale``.
 
     Args:

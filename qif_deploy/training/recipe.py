@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qif_deploy.datasets.dataset import EVENT_DATA, LOADERS, STREAMS
+from qif_deploy.datasets.encoders import Encoder
 from qif_deploy.errors import InputError, raise_findings
 from qif_deploy.neuron.params import QIFParams, ResetMode
 from qif_deploy.training.models.registry import MODELS
 from qif_deploy.training.neuron_form import FORMS, NeuronForm, form_name
-from qif_deploy.training.recipe_options import Encoder, Loss, Optimiser, Precision, Schedule, WindowKind
+from qif_deploy.training.recipe_options import Loss, Optimiser, Precision, Schedule, WindowKind
 from qif_deploy.training.recipe_values import checked_values, plain_values
 from qif_deploy.training.spike import SurrogateShape
 from qif_deploy.training.stable_map import LearnedConstant

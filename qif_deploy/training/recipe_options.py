@@ -16,16 +16,6 @@ class Loss(enum.Enum):
     EACH_STEP = "each_step"
 
 
-class Encoder(enum.Enum):
-    """How a still image becomes a code per step; event frames have one already and take DIRECT.
-
-    DIRECT holds the codes. RATE draws a spike per step with probability ``code / high``.
-    """
-
-    DIRECT = "direct"
-    RATE = "rate"
-
-
 class Optimiser(enum.Enum):
     """ADAMW with torch's defaults; SGD with momentum. Both decay the weights of convolutions and linear layers only."""
 

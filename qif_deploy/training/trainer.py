@@ -10,9 +10,11 @@ from types import MappingProxyType
 from typing import Any
 
 from qif_deploy.datasets.dataset import EVENT_DATA, Dataset, StreamedDataset, streamed
+from qif_deploy.datasets.encoders import Encoder
 from qif_deploy.errors import BackendError, InputError
 from qif_deploy.training._lightning import Job, resolved, run_epochs
 from qif_deploy.training._torch import torch
+from qif_deploy.training.answering import Answering
 from qif_deploy.training.assembly import build_network, input_spec
 from qif_deploy.training.batches import Batch, Share, evaluation_batches, training_batches
 from qif_deploy.training.evaluation import EVALUATION_BATCH, Evaluation, count_right, evaluate, evaluate_batches
@@ -21,7 +23,7 @@ from qif_deploy.training.losses import loss_of
 from qif_deploy.training.network import SpikingNetwork
 from qif_deploy.training.optimisation import make_optimiser, make_schedule
 from qif_deploy.training.recipe import Recipe
-from qif_deploy.training.recipe_options import Encoder, Precision
+from qif_deploy.training.recipe_options import Precision
 from qif_deploy.training.run_options import Accelerator, RunOptions
 
 Tensor = torch.Tensor
@@ -100,12 +102,44 @@ def fit(
     options = replace(options, accelerator=resolved(options.accelerator))
     history = History(keep_best=recipe.patience > 0)
     learned = dataset.validation(recipe.validation_fraction, seed=VALIDATION_SEED) if recipe.validation_fraction else dataset
-    _check(recipe, learned, options)
+    check_run(recipe, learned, options)
     network = build_network(recipe, input_spec(dataset, recipe.encoder), seed=seed).train()
+    with deterministic(options):
+        train_module(network, recipe, learned, seed=seed, options=options, history=history, progress=progress)
+        metrics = _measured(network.eval(), recipe, dataset, learned, seed, options, history)
+    return network, metrics
+
+
+def train_module(
+    network: Answering,
+    recipe: Recipe,
+    learned: AnyDataset,
+    *,
+    seed: int,
+    options: RunOptions,
+    history: History,
+    progress: Callable[[float], None] | None = None,
+    after_epoch: Callable[[], None] | None = None,
+) -> None:
+    """Train any module that answers, in place; processes other than the first leave by ``SystemExit(0)``.
+
+    Args:
+        network: in training mode; its parameters are trained.
+        recipe: how to train; the network need not be the recipe's.
+        learned: the training part, with the validation part in the place of the test part where the recipe holds one out.
+        seed: of order and changes of the samples.
+        options: where to run, the accelerator resolved.
+        history: is filled.
+        progress: called with the share done, 0..1.
+        after_epoch: called after the last update of every epoch, before validation.
+
+    Raises:
+        BackendError: the loss became infinite or undefined.
+    """
     batches = training_batches(learned, recipe, seed, workers=options.workers)
 
     def loss(batch: Batch) -> Tensor:
-        value = loss_of(network(batch[0]), batch[1], recipe)
+        value = loss_of(network.currents(batch[0]), batch[1], recipe)
         if not math.isfinite(value.item()):
             update = schedule.last_epoch + 1  # torch's word for the number of steps taken
             raise BackendError(f"training of recipe {recipe.name!r}: loss {value.item()} at update {update}; lower learning_rate")
@@ -119,26 +153,24 @@ def fit(
 
     optimiser = make_optimiser(network, recipe)
     schedule = make_schedule(optimiser, recipe, updates_per_epoch=len(batches))
-    with _threads(options), torch.random.fork_rng(devices=[]):
-        job = Job(
-            network=network,
-            batches=batches,
-            recipe=recipe,
-            seed=seed,
-            options=options,
-            loss=loss,
-            optimiser=optimiser,
-            schedule=schedule,
-            history=history,
-            validate=validate if recipe.validation_fraction else None,
-            progress=progress,
-        )
-        if run_epochs(job) != 0:
-            raise SystemExit(0)
-        if history.best_weights is not None:
-            network.load_state_dict(history.best_weights)
-        metrics = _measured(network.eval(), recipe, dataset, learned, seed, options, history)
-    return network, metrics
+    job = Job(
+        network=network,
+        batches=batches,
+        recipe=recipe,
+        seed=seed,
+        options=options,
+        loss=loss,
+        optimiser=optimiser,
+        schedule=schedule,
+        history=history,
+        validate=validate if recipe.validation_fraction else None,
+        progress=progress,
+        after_epoch=after_epoch,
+    )
+    if run_epochs(job) != 0:
+        raise SystemExit(0)
+    if history.best_weights is not None:
+        network.load_state_dict(history.best_weights)
 
 
 def _measured(
@@ -180,7 +212,7 @@ def _test_source(dataset: AnyDataset) -> Any:
     return (streamed(dataset) if isinstance(dataset, Dataset) else dataset).test
 
 
-def _check(recipe: Recipe, dataset: AnyDataset, options: RunOptions) -> None:
+def check_run(recipe: Recipe, dataset: AnyDataset, options: RunOptions) -> None:
     """Say what does not fit before anything is built.
 
     Raises:
@@ -206,12 +238,16 @@ def _check(recipe: Recipe, dataset: AnyDataset, options: RunOptions) -> None:
 
 
 @contextmanager
-def _threads(options: RunOptions) -> Iterator[None]:
-    """Hold torch to so many threads: with one, sums keep their order on any number of cores, and small networks gain nothing from more."""
+def deterministic(options: RunOptions) -> Iterator[None]:
+    """Leave torch's global generator as it was, and hold torch to so many threads.
+
+    With one thread sums keep their order on any number of cores, and small networks gain nothing from more.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(options.threads)
     try:
-        yield
+        with torch.random.fork_rng(devices=[]):
+            yield
     finally:
         torch.set_num_threads(threads)
 

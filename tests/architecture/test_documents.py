@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
+from qif_deploy.analysis.range_proof import prove_ranges
 from qif_deploy.fixedpoint import RoundingMode, rshift
 from qif_deploy.neuron.constants import CODE_FIELDS
 from qif_deploy.neuron.params import QIFParams
 from qif_hardware.target import list_targets
-from tests.numerics.test_mutants import OTHER_MUTANTS, STEP_MUTANTS
+from tests.networks import chain
+from tests.numerics.test_mutants import NETWORK_MUTANTS, OTHER_MUTANTS, PROOF_MUTANTS, STEP_MUTANTS
 
-NUMERICS = (Path(__file__).resolve().parents[2] / "docs" / "numerics.md").read_text()
+ROOT = Path(__file__).resolve().parents[2]
+NUMERICS = (ROOT / "docs" / "numerics.md").read_text()
 
 
 def table(first_column: str) -> list[dict[str, str]]:
@@ -88,5 +91,19 @@ def test_every_mutant_of_the_list_is_in_the_suite() -> None:
         "wrap for saturate": "wrap for saturate",
         "reset before compare": "reset before compare",
     }
-    listed = [row["mutant"] for row in table("mutant")]
-    assert [name for name in listed if words.get(name, name) not in STEP_MUTANTS and name not in OTHER_MUTANTS] == []
+    suite = {*STEP_MUTANTS, *OTHER_MUTANTS, *PROOF_MUTANTS, *NETWORK_MUTANTS}
+    assert [row["mutant"] for row in table("mutant") if words.get(row["mutant"], row["mutant"]) not in suite] == []
+
+
+def test_every_rung_of_the_ladder_is_a_file_of_tests() -> None:
+    shown = [row["shown by"] for row in table("rung")]
+    assert len(shown) >= 7
+    assert [path for path in shown if not (ROOT / path).is_file()] == []
+
+
+def test_the_table_of_ranges_names_every_quantity_of_the_proof() -> None:
+    graph = chain()
+    proof = prove_ranges(graph, steps=graph.steps)
+    limits = {"product": graph.number_format.product_limit, "state": graph.number_format.state_limit, "int64": 2**63 - 1}
+    proven = {quantity: q.limit for node in proof.nodes.values() for quantity, q in node.ranges.items()}
+    assert {row["quantity"]: limits[row["limit"]] for row in table("quantity")} == proven

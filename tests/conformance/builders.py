@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -82,6 +83,16 @@ def joined(names: tuple[str, ...]) -> QuantizedGraph:
     nodes |= {"out": ReadoutCodes(bias=np.zeros(3, np.int64), delta=1.0)}
     edges = [edge for name in names for edge in ((name, f"fc_{name}"), (f"fc_{name}", "q"))]
     return proven(nodes, (*edges, ("q", "fc"), ("fc", "out")), LOIHI2, 4)
+
+
+def silenced(graph: QuantizedGraph, channels: Mapping[str, list[int]]) -> QuantizedGraph:
+    """The same network with all weights of some output channels at zero, by synapse."""
+    nodes = dict(graph.nodes)
+    for name, dead in channels.items():
+        weight = nodes[name].weight.copy()  # type: ignore[union-attr]
+        weight[dead] = 0
+        nodes[name] = replace(nodes[name], weight=weight)  # type: ignore[type-var, call-arg]
+    return replace(graph, nodes=nodes)
 
 
 def overlapping_pool() -> QuantizedGraph:

@@ -14,7 +14,7 @@ from qif_deploy.neuron.params import ResetMode
 from qif_deploy.shapes import InputCodes
 from qif_deploy.simulate.reference import run_reference
 from qif_deploy.simulate.trace import Trace
-from tests.conformance.builders import QIF, geometry, joined, neuron, overlapping_pool, wire, with_population, with_readout
+from tests.conformance.builders import QIF, geometry, joined, neuron, overlapping_pool, silenced, wire, with_population, with_readout
 from tests.networks import chain, number_format, random_inputs, residual
 
 Inputs = Mapping[str, InputCodes]
@@ -112,6 +112,20 @@ def never_spikes(_graph: QuantizedGraph, trace: Trace) -> bool:
     return not trace.populations["q"].s.any() and trace.populations["q"].u[:, 0, 0].tolist() == [30, 75, 97]
 
 
+def silent_channels(graph: QuantizedGraph, trace: Trace) -> bool:
+    """The input of a silenced channel is its bias at every step, and the network fires all the same."""
+    q1, q3 = graph.population("q1").constants, graph.population("q3").constants
+    return (
+        bool((trace.populations["q1"].i[:, :, 1] == q1.bias[1]).all())
+        and bool((trace.populations["q3"].i[:, :, :5] == q3.bias[:5]).all())
+        and spikes_everywhere(graph, trace)
+    )
+
+
+def silent_branch(graph: QuantizedGraph, trace: Trace) -> bool:
+    return not graph.nodes["skip"].weight.any() and spikes_everywhere(graph, trace)  # type: ignore[union-attr]
+
+
 def beyond_int32(graph: QuantizedGraph, trace: Trace) -> bool:
     k, q = graph.population("q").constants, trace.populations["q"]
     return bool((np.abs(k.c2m * q.u[:-1].astype(np.int64) * (1 - q.s[:-1].astype(np.int64))) > 2**31).any()) and q.s.any()
@@ -157,6 +171,10 @@ CASES: dict[str, Case] = {
         build=lambda: wire(neuron(), low=-500, high=500, steps=4), inputs=play(500, -500, 39, 128), occurs=spikes_everywhere
     ),
     "overlapping_pool": Case(build=overlapping_pool, inputs=uniform(), occurs=spikes_everywhere),
+    "silent_channels": Case(
+        build=lambda: silenced(chain(), {"conv1": [1], "fc1": [0, 1, 2, 3, 4], "fc2": [0]}), inputs=uniform(), occurs=silent_channels
+    ),
+    "silent_branch": Case(build=lambda: silenced(residual(), {"skip": [0, 1, 2, 3]}), inputs=uniform(), occurs=silent_branch),
     "samples_back_to_back": Case(build=chain, inputs=opposite_samples, occurs=spikes_everywhere),
     "one_step": Case(
         build=lambda: chain(steps=1), inputs=uniform(steps=1), occurs=lambda _, trace: trace.steps == 1 and trace.spikes()["q1"] > 0

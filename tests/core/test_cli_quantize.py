@@ -12,6 +12,7 @@ import pytest
 import qif_deploy
 from qif_deploy.api.quantization import training_samples
 from qif_deploy.datasets.dataset import load_dataset
+from qif_deploy.datasets.encoders import Encoder
 from qif_deploy.simulate.reference import run_reference
 from qif_export.nir.read import read_nir
 from tests.core.cli_runner import cli
@@ -86,7 +87,7 @@ def test_python_and_the_command_line_make_the_same_network(tiny: Artefacts, tmp_
 def test_calibration_sees_all_classes_of_the_training_part_and_nothing_of_the_test_part() -> None:
     pytest.importorskip("sklearn")
     dataset = load_dataset("digits")
-    chosen = {frame.tobytes() for frame in training_samples("digits", 100)}
+    chosen = {frame.tobytes() for frame in training_samples("digits", 100, encoder=Encoder.DIRECT, steps=4)}
     train, test = ({frame.tobytes() for frame in part} for part in (dataset.x_train, dataset.x_test))
     assert len(chosen) == 100
     assert chosen <= train

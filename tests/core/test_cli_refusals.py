@@ -25,6 +25,8 @@ USAGE = {
     "verify NET --samples 0": "--samples",
     "energy NET --samples -3": "--samples",
     "train --recipe digits --seed -1": "--seed",
+    "train --recipe digits --devices 0": "--devices",
+    "train --recipe digits --epochs 0": "--epochs",
 }
 
 UNKNOWN = {
@@ -47,6 +49,11 @@ UNKNOWN = {
     "verify NET --backend gpu": "backend 'gpu' is unknown",
     "run NET --input CODES --backend batched --device warp": "device 'warp' is not usable here",
     "train --recipe letters": "recipe 'letters' is unknown; use one of",
+    "train --recipe digits --accelerator tpu": "accelerator 'tpu' is unknown; use one of auto, cpu, gpu",
+    "train --recipe digits --devices 3": "batch_size = 64 is no multiple of 3 processes",
+    "train --recipe digits --resume --out empty": "no training state 'empty/training_state.safetensors' to resume from",
+    "train --recipe cifar10-resnet19": "give --data-root (root), which holds 'cifar-10-batches-bin'",
+    "train --recipe cifar10-resnet19 --data-root wrong": "folder 'wrong/cifar-10-batches-bin' is missing",
     "demo --recipe letters": "recipe 'letters' is unknown",
     "diff MODEL NET --data letters": "data set 'letters' is unknown; use one of",
     "verify NET --data letters": "data set 'letters' is unknown",

@@ -119,8 +119,8 @@ def test_subset_refuses_indices_that_are_not_there() -> None:
         ("digits", {"frames": 4}, "frames = 4, but it carries single frames"),
         ("mnist5k-saccade", {"frames": 0}, r"frames = 0, allowed is 1\.\.1024"),
         ("nmnist", {"split_seed": 1, "root": Path()}, "split_seed = 1, but its split is published"),
-        ("cifar10", {}, "none was given; give root, which holds 'cifar-10-batches-bin'"),
-        ("imagenet", {}, "give root, which holds 'imagenet'"),
+        ("cifar10", {}, r"none was given; give --data-root \(root\), which holds 'cifar-10-batches-bin'"),
+        ("imagenet", {}, r"give --data-root \(root\), which holds 'imagenet'"),
     ],
 )
 def test_arguments_that_a_data_set_does_not_take_are_refused(name: str, arguments: dict, message: str) -> None:

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from qif_deploy.datasets.dataset import Dataset, load_dataset, streamed
+from qif_deploy.datasets.encoders import Encoder
 from qif_deploy.errors import InputError
 from qif_deploy.ir.nodes import QIF
 from qif_deploy.neuron.params import ResetMode
@@ -23,7 +24,7 @@ from qif_deploy.training.checkpoint import load_checkpoint, save_checkpoint
 from qif_deploy.training.losses import loss_of
 from qif_deploy.training.optimisation import WarmCosine, make_optimiser, make_schedule
 from qif_deploy.training.recipe import BUILTIN, Recipe, load_recipe, parse_recipe
-from qif_deploy.training.recipe_options import Encoder, Loss, Optimiser, Precision, Schedule, WindowKind
+from qif_deploy.training.recipe_options import Loss, Optimiser, Precision, Schedule, WindowKind
 from qif_deploy.training.spec import InputSpec, NormLayer
 from qif_deploy.training.spike import SurrogateShape
 from qif_deploy.training.stable_map import LearnedConstant

@@ -1,4 +1,4 @@
-"""Mutants: a module loaded from its own source with one text replaced."""
+"""Mutants: a module loaded from its own source with some text replaced."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from types import ModuleType
 from typing import Any
 
 
-def mutant(module_name: str, old: str | None = None, new: str = "", **patched: Any) -> ModuleType:
-    """Return a fresh copy of ``module_name`` in which ``old``, which must occur exactly once, reads ``new``.
+def mutant(module_name: str, *replaced: str, **patched: Any) -> ModuleType:
+    """Return a fresh copy of ``module_name``; ``replaced`` goes old, new, old, new, and each old text must occur exactly once.
 
-    Without ``old`` the text stays as it is. ``patched`` replaces names of the copy, so that a mutant can be built upon another one.
+    ``patched`` replaces names of the copy, so that a mutant can be built upon another one.
     """
     source = inspect.getsource(importlib.import_module(module_name))
-    if old is not None:
+    for old, new in zip(replaced[::2], replaced[1::2], strict=True):
         assert source.count(old) == 1, f"{old!r} occurs {source.count(old)} times in {module_name}; mend the mutant"
         source = source.replace(old, new)
     copy = ModuleType(f"mutant_of_{module_name.replace('.', '_')}")

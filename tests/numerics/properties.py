@@ -110,6 +110,34 @@ def ranges_are_sound(step_ranges: Callable[..., Any]) -> None:
     run()
 
 
+def ranges_are_tight(step_ranges: Callable[..., Any]) -> None:
+    """Where ``h`` does not saturate: ``h r`` exceeds what is reached by one rounding of ``h`` at most, everything else by nothing."""
+
+    @settings(CHECK, max_examples=200)
+    @given(st.data())
+    def run(data: st.DataObject) -> None:
+        k = data.draw(constants(number_format=data.draw(formats(max_state=8))))
+        limit = k.number_format.state_limit
+        low, high = sorted(data.draw(st.tuples(codes(limit), codes(limit))))
+        one = Interval(lo=np.zeros(1, np.int64), hi=np.zeros(1, np.int64))
+        found = step_ranges(k, Interval(lo=np.array([low]), hi=np.array([high])), one)
+        constant = oracle_constants(k, 0)
+        c2m, c1m, s2, s1, mode = (constant[name] for name in ("c2m", "c1m", "s2", "s1", "rounding"))
+        h = [oracle.rshift(c2m * r, s2, mode) + c1m for r in range(low, high + 1)]
+        assume(max(map(abs, h)) <= limit)
+        h_r = [a * r for a, r in zip(h, range(low, high + 1), strict=True)]
+        assert (int(found["c2m_r"].lo[0]), int(found["c2m_r"].hi[0])) == (min(c2m * low, c2m * high), max(c2m * low, c2m * high))
+        assert (int(found["h"].lo[0]), int(found["h"].hi[0])) == (min(h), max(h))
+        slack = 0 if c2m == 0 or s2 == 0 else max(abs(low), abs(high)) + 1
+        assert 0 <= min(h_r) - int(found["h_r"].lo[0]) <= slack
+        assert 0 <= int(found["h_r"].hi[0]) - max(h_r) <= slack
+        if c2m > 0 and (low >= 0 <= h[0] or high <= 0 >= h[-1]):  # r and h grow in magnitude together
+            assert (int(found["h_r"].lo[0]), int(found["h_r"].hi[0])) == (min(h_r), max(h_r))
+        assert int(found["u"].lo[0]) == oracle.rshift(int(found["h_r"].lo[0]), s1, mode)
+
+    run()
+
+
 def reference_equals_oracle(run_reference: Callable[..., Trace]) -> None:
     """Two dense branches with different shifts into one population, and the readout, against the oracle."""
 

@@ -1,0 +1,57 @@
+"""Timing of rival ways: interleaved rounds in one process, the best of each, so that a busy neighbour hits all alike."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+Way = Callable[[], Any]
+
+
+def best_seconds(ways: Mapping[str, Way], *, rounds: int, at_least_s: float = 0.0) -> dict[str, float]:
+    """Run every way once per round, after one round to warm up; return the smallest seconds of each.
+
+    A way that is done in less than ``at_least_s`` is repeated within a round until that time has passed, and the mean counts.
+    """
+    found: dict[str, float] = {}
+    repeats = {}
+    for name, way in ways.items():
+        start = time.perf_counter()
+        way()
+        repeats[name] = max(1, int(at_least_s / max(time.perf_counter() - start, 1e-7)))
+    for _ in range(rounds):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            for _ in range(repeats[name]):
+                way()
+            seconds = (time.perf_counter() - start) / repeats[name]
+            found[name] = min(seconds, found.get(name, seconds))
+    return found
+
+
+def machine() -> str:
+    """Processor, threads, and the versions that figures depend on."""
+    names = ("torch", "numpy", "numba", "onnxruntime", "lava-nc", "spikingjelly", "snntorch")
+    versions = ", ".join(f"{name} {installed(name)}" for name in names if installed(name) is not None)
+    return f"{processor()}, {torch.get_num_threads()} threads; Python {platform.python_version()}, {versions}"
+
+
+def processor() -> str:
+    """Name of the processor."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def installed(package: str) -> str | None:
+    """Version of a package, None where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,1 @@
+"""Quantisation-aware training: the forward pass is the integer network itself."""
