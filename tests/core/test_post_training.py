@@ -14,13 +14,14 @@ from qif_deploy.errors import InputError
 from qif_deploy.ir.graph import Graph
 from qif_deploy.ir.nodes import QIF, Conv2d, ConvGeometry, Dense, Flatten, Input, Readout
 from qif_deploy.neuron.params import QIFParams
+from qif_deploy.passes import choose_scales
 from qif_deploy.passes.mixed_width import choose_widths, weight_bytes
 from qif_deploy.passes.quantize import quantize_graph
 from qif_deploy.passes.scale_method import QuantizeOptions, ScaleMethod, reach_of, weight_limit
 from qif_deploy.simulate.calibrate import calibrate
 from qif_deploy.simulate.float_sim import run_float
 from qif_deploy.simulate.synapses import conv2d
-from tests.core.test_quantize import QUADRATIC, float_chain, images
+from tests.core.test_quantize import FORMS, QUADRATIC, float_chain, images
 from tests.networks import LOIHI2, number_format
 
 PERCENTILE = QuantizeOptions(scales=ScaleMethod.PERCENTILE, percentile=90.0)
@@ -243,3 +244,17 @@ def test_float32_weights_stay_float32_and_give_the_codes_of_their_values() -> No
     assert narrow.nodes["conv"].weight.dtype == np.float32
     nodes["conv"] = Conv2d(weight=single.astype(np.float64), bias=graph.nodes["conv"].bias, geometry=graph.nodes["conv"].geometry)
     assert quantize_graph(narrow, LOIHI2, steps=4)[0] == quantize_graph(Graph(nodes=nodes, edges=graph.edges), LOIHI2, steps=4)[0]
+
+
+@pytest.mark.parametrize("form", ["fixed points", "lif", "subtract", "clamped", "negative curvature"])
+@pytest.mark.parametrize("widths", [{}, {"weight_bits": 3}, {"state_bits": 14}])
+def test_leaving_out_what_cannot_win_changes_no_choice(form: str, widths: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, fmt = float_chain(FORMS[form], 11), number_format(**widths)
+    proven: list[int] = []
+    search = choose_scales._ProofSearch.smallest_unit
+    monkeypatch.setattr(choose_scales._ProofSearch, "smallest_unit", lambda self, s1, finest: proven.append(s1) or search(self, s1, finest))
+    pruned = quantize_graph(graph, fmt, steps=3)[0]
+    fewer = len(proven)
+    monkeypatch.setattr(choose_scales, "noise_floor", lambda *_: 0.0)
+    assert quantize_graph(graph, fmt, steps=3)[0] == pruned
+    assert len(proven) - fewer > fewer, "some s1 went unproven"
