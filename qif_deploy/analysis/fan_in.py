@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,22 +36,25 @@ def branch_ranges(
     Raises:
         FormatError: a shifted sum beyond 60 bits.
     """
-    hull: Interval | None = None
+    alone: dict[str, Interval] = {}
     bound = int(np.abs(bias).max())
     for name, synapse in synapses.items():
-        acc = synapse_range(synapse, signals[name])
-        bound += int(acc.magnitude.max()) << synapse.shift
+        alone[name] = synapse_range(synapse, signals[name])
+        bound += int(alone[name].magnitude.max()) << synapse.shift
         if bound >= 2**EXACT_BITS:
             raise FormatError(
                 f"synapse {name!r}: with it the input may reach {bound}, beyond {EXACT_BITS} bits; use fewer weight_bits or smaller shifts"
             )
-        hull = acc if hull is None else hull.hull(acc)
-    assert hull is not None
     lo, hi = bias.copy(), bias.copy()
-    for weight, geometry, signal in _joined(synapses, signals):
-        low, high = sum_range(weight, geometry, signal)
+    for names in _joined(synapses, signals):
+        if len(names) == 1:
+            low, high = (end << synapses[names[0]].shift for end in (alone[names[0]].lo, alone[names[0]].hi))
+        else:
+            weight = sum(synapses[name].weight.astype(np.int64) << synapses[name].shift for name in names)
+            assert isinstance(weight, np.ndarray)
+            low, high = sum_range(weight, _geometry(synapses[names[0]]), signals[names[0]])
         lo, hi = lo + low, hi + high
-    return hull, Interval(lo=lo, hi=hi)
+    return functools.reduce(Interval.hull, alone.values()), Interval(lo=lo, hi=hi)
 
 
 def synapse_range(synapse: DenseCodes | Conv2dCodes, signal: Signal) -> Interval:
@@ -110,21 +114,19 @@ def _taps(geometry: ConvGeometry, axis: int, size: int, kernel: int, only_larges
     return sorted(kinds)
 
 
-def _joined(
-    synapses: Mapping[str, DenseCodes | Conv2dCodes], signals: Mapping[str, Signal]
-) -> list[tuple[NDArray[np.int64], ConvGeometry | None, Signal]]:
-    """Add the shifted weights of branches that read one node with equal geometry."""
-    found: list[tuple[NDArray[np.int64], ConvGeometry | None, Signal]] = []
+def _joined(synapses: Mapping[str, DenseCodes | Conv2dCodes], signals: Mapping[str, Signal]) -> list[list[str]]:
+    """Group the branches that read one node with equal geometry."""
+    groups: list[list[str]] = []
     for name, synapse in synapses.items():
-        signal, geometry = signals[name], _geometry(synapse)
-        weight = synapse.weight.astype(np.int64) << synapse.shift
-        for n, (other, of_other, read) in enumerate(found):
-            if signal.node is not None and signal == read and geometry == of_other and weight.shape == other.shape:
-                found[n] = (other + weight, geometry, signal)
+        for group in groups:
+            other = synapses[group[0]]
+            same_codes = signals[name].node is not None and signals[name] == signals[group[0]]
+            if same_codes and _geometry(synapse) == _geometry(other) and synapse.weight.shape == other.weight.shape:
+                group.append(name)
                 break
         else:
-            found.append((weight, geometry, signal))
-    return found
+            groups.append([name])
+    return groups
 
 
 def _geometry(synapse: DenseCodes | Conv2dCodes) -> ConvGeometry | None:

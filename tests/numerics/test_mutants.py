@@ -151,11 +151,15 @@ PROOF_MUTANTS: dict[str, tuple[Callable[..., None], Callable[[], Callable[..., A
     ),
     "branch left out of the hull of acc": (
         network_properties.branch_sums_are_exact,
-        lambda: mutant(FAN_IN, "hull = acc if hull is None else hull.hull(acc)", "hull = acc").branch_ranges,
+        lambda: mutant(FAN_IN, "functools.reduce(Interval.hull, alone.values())", "alone[name]").branch_ranges,
     ),
     "branch shift left out of the range": (
         network_properties.branch_sums_are_exact,
-        lambda: mutant(FAN_IN, "synapse.weight.astype(np.int64) << synapse.shift", "synapse.weight.astype(np.int64)").branch_ranges,
+        lambda: mutant(FAN_IN, "(end << synapses[names[0]].shift for end in", "(end for end in").branch_ranges,
+    ),
+    "shift of a joined branch left out of the range": (
+        network_properties.joined_branches_are_exact,
+        lambda: mutant(FAN_IN, "astype(np.int64) << synapses[name].shift for", "astype(np.int64) for").branch_ranges,
     ),
     "padding taken for a full kernel": (
         network_properties.branch_sums_are_exact,
@@ -167,11 +171,11 @@ PROOF_MUTANTS: dict[str, tuple[Callable[..., None], Callable[[], Callable[..., A
     ),
     "branches of different nodes joined": (
         network_properties.joined_branches_are_exact,
-        lambda: mutant(FAN_IN, "signal.node is not None and signal == read and", "").branch_ranges,
+        lambda: mutant(FAN_IN, "signals[name].node is not None and signals[name] == signals[group[0]]", "True").branch_ranges,
     ),
     "branches of one node not joined": (
         network_properties.joined_branches_are_exact,
-        lambda: mutant(FAN_IN, "signal.node is not None and", "False and").branch_ranges,
+        lambda: mutant(FAN_IN, "signals[name].node is not None and", "False and").branch_ranges,
     ),
     "readout of one step proven for all": (
         network_properties.proofs_hold_runs,
