@@ -86,7 +86,7 @@ def against_float(model: Model, batches: tuple[int, ...], rounds: int) -> Iterat
 
 
 def against_onnx(model: Model, batch: int, rounds: int) -> Iterator[Row]:
-    """The exported exact model in onnxruntime with all threads, readouts compared first."""
+    """The exported exact model in onnxruntime with as many threads, readouts compared first."""
     what = f"engine / exact ONNX in onnxruntime, {model.name}, batch {batch}"
     try:
         import onnxruntime
@@ -101,7 +101,9 @@ def against_onnx(model: Model, batch: int, rounds: int) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.onnx"
         write_onnx(p.graph, path)
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     feeds = {}
     for node in session.get_inputs():
         kind = {"tensor(uint8)": np.uint8, "tensor(int8)": np.int8, "tensor(int32)": np.int32, "tensor(int64)": np.int64}[node.type]
