@@ -51,6 +51,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", help="instead of 1, 8 and 64")
     parser.add_argument("--rounds", type=int, help="instead of 3")
     parser.add_argument("--network", action="append", choices=["vggsnn", "resnet19"], help="instead of both; may be repeated")
+    parser.add_argument("--width", type=float, help="multiplier of all channel numbers, instead of 1")
     arguments = parser.parse_args()
     CHOSEN.clock = Clock(arguments.clock)
     if arguments.threads is not None:
@@ -58,6 +59,7 @@ def main() -> None:
     batches, rounds = ((1, 4), 1) if arguments.small else (BATCHES, ROUNDS)
     chosen = sections(
         small=arguments.small,
+        width=arguments.width or (1 / 16 if arguments.small else 1.0),
         batches=tuple(arguments.batches or batches),
         rounds=arguments.rounds or rounds,
         networks=tuple(arguments.network or ("vggsnn", "resnet19")),
@@ -73,9 +75,11 @@ def main() -> None:
         print(json.dumps({"machine": machine(), "rows": [row.as_json() for row in rows]}, indent=2))
 
 
-def sections(*, small: bool, batches: tuple[int, ...], rounds: int, networks: tuple[str, ...]) -> dict[str, Callable[[], Iterator[Row]]]:
+def sections(
+    *, small: bool, width: float, batches: tuple[int, ...], rounds: int, networks: tuple[str, ...]
+) -> dict[str, Callable[[], Iterator[Row]]]:
     """Return name -> rows; nothing runs before they are taken."""
-    models = tuple(Model(name=name, width=1 / 16 if small else 1.0) for name in networks)
+    models = tuple(Model(name=name, width=width) for name in networks)
 
     def each(rows: Callable[[Model], Iterator[Row]]) -> Callable[[], Iterator[Row]]:
         return lambda: (row for model in models for row in rows(model))
@@ -85,8 +89,8 @@ def sections(*, small: bool, batches: tuple[int, ...], rounds: int, networks: tu
         "float": each(lambda model: against_float(model, batches, rounds)),
         "onnx": each(lambda model: against_onnx(model, 8 if 8 in batches else batches[-1], rounds)),
         "lava": lambda: against_lava(rounds),
-        "frameworks": lambda: against_float_frameworks(Model(name="vggsnn", width=1 / 16 if small else 1.0), batches, rounds),
-        "growth": lambda: growth(Model(name="vggsnn", width=1 / 16 if small else 0.5), rounds),
+        "frameworks": lambda: against_float_frameworks(Model(name="vggsnn", width=width), batches, rounds),
+        "growth": lambda: growth(Model(name="vggsnn", width=width / 2), rounds),
         "memory": lambda: memory_rows(models, batches),
         "limits": lambda: distance(models, batches[-1], rounds),
         "resnet34": lambda: quantize_prove_write(Model(name="resnet34", shape=(3, 64, 64), width=1 / 16) if small else RESNET34),

@@ -46,6 +46,7 @@ def equals_the_reference(case: str) -> None:
 
 
 def main() -> None:
+    torch.set_num_threads(1)  # the interpreter keeps the place in the grid in one variable of the process
     engine_module._population_pass = interpreted  # type: ignore[assignment]
     findings: dict[str, str | None] = {}
     for case in TRIED:
