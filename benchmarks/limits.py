@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -12,7 +11,7 @@ import torch
 from engine_speed import answers, macs_per_sample, prepared
 from networks import Model, pair
 from rows import Row
-from timing import best_seconds
+from timing import CHOSEN, best_seconds
 
 from qif_deploy.ir.nodes import ConvGeometry
 from qif_deploy.simulate.engine.int8_conv import byte_convolution, byte_units
@@ -53,12 +52,12 @@ def side_by_side(work: Callable[[], object], threads: int) -> float:
             work()
 
     started = [threading.Thread(target=alone) for _ in range(threads)]
-    start = time.perf_counter()
+    start = CHOSEN.clock.now()
     for thread in started:
         thread.start()
     for thread in started:
         thread.join()
-    seconds = time.perf_counter() - start
+    seconds = CHOSEN.clock.now() - start
     torch.set_num_threads(threads)
     return seconds
 
@@ -69,9 +68,9 @@ def copy_rate(rounds: int) -> float:
     target = np.empty_like(source)
     best = 0.0
     for _ in range(rounds):
-        start = time.perf_counter()
+        start = CHOSEN.clock.now()
         np.copyto(target, source)
-        best = max(best, 2 * source.nbytes / (time.perf_counter() - start))
+        best = max(best, 2 * source.nbytes / (CHOSEN.clock.now() - start))
     return best
 
 
@@ -88,4 +87,4 @@ def distance(models: tuple[Model, ...], batch: int, rounds: int) -> Iterator[Row
         runner.workers.close()
         rate = macs_per_sample(p.graph) * batch / seconds
         detail = f"{rate / 1e9:.0f} of {limit / 1e9:.0f} 10^9 dense products/s, batch {batch}"
-        yield Row(what=f"share of the machine's byte rate, {model.name}", ratio=rate / limit if limit else None, detail=detail)
+        yield Row(what=f"share of the machine's byte rate, {model.title}", ratio=rate / limit if limit else None, detail=detail)

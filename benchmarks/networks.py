@@ -37,6 +37,11 @@ class Model:
     codes: int = 255
     classes: int = 10
 
+    @property
+    def title(self) -> str:
+        """Name, with the width where it is not the published one."""
+        return self.name if self.width == 1 else f"{self.name} (width {self.width:g})"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pair:

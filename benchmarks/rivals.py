@@ -50,7 +50,7 @@ def against_float_frameworks(model: Model, batches: tuple[int, ...], rounds: int
         try:
             rival = build(network)
         except ImportError as error:
-            yield Row(what=f"engine / {name} float32 inference, {model.name} LIF", ratio=None, detail=f"{error.name} is not installed")
+            yield Row(what=f"engine / {name} float32 inference, {model.title} LIF", ratio=None, detail=f"{error.name} is not installed")
             continue
         with torch.inference_mode():
             share = _agreement(rival, network, p.frames(32))
@@ -62,7 +62,7 @@ def against_float_frameworks(model: Model, batches: tuple[int, ...], rounds: int
                 found = best_seconds(ways, rounds=rounds)
                 best = min(seconds for way, seconds in found.items() if way != "engine")
                 yield Row(
-                    what=f"engine / {name} float32 inference, {model.name} LIF, batch {batch}",
+                    what=f"engine / {name} float32 inference, {model.title} LIF, batch {batch}",
                     ratio=best / found["engine"],
                     at_least=3,
                     detail=f"{batch / found['engine']:.1f} against {batch / best:.1f} samples/s, {name} {installed(name)}; "
@@ -149,7 +149,7 @@ def _snntorch(network: SpikingNetwork) -> FloatRun:
 
 def against_lava(rounds: int) -> Iterator[Row]:
     """Stock Lava's normal runtime, one process per model, samples streamed back to back; the start of the runtime taken out."""
-    for name, graph in (("64-128-10 dense", _dense()), ("small conv net", _conv())):
+    for name, graph in (("64-128-10 dense", _dense()), ("small conv net", conv_graph())):
         what = f"engine / stock Lava, {name}"
         if installed("lava-nc") is None:
             yield Row(what=what, ratio=None, detail="lava-nc is not installed (Python 3.10 only)")
@@ -209,7 +209,8 @@ def _dense() -> QuantizedGraph:
     )
 
 
-def _conv() -> QuantizedGraph:
+def conv_graph() -> QuantizedGraph:
+    """Return two convolutions and a linear layer on 16x16 events."""
     rng = np.random.default_rng(0)
     return _graph(
         {

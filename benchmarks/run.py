@@ -26,7 +26,7 @@ from memory import memory_rows
 from networks import Model, float_network
 from rivals import against_float_frameworks, against_lava
 from rows import HEADER, Row
-from timing import machine
+from timing import CHOSEN, Clock, machine
 
 from qif_deploy.passes.fold_batchnorm import fold_batchnorm
 from qif_deploy.passes.quantize import quantize_graph
@@ -34,7 +34,7 @@ from qif_deploy.training.to_graph import to_graph
 from qif_export.nir.write import write_nir
 from qif_hardware.target import load_target
 
-VGG, RESNET19 = Model(name="vggsnn"), Model(name="resnet19")
+SECTIONS = ("rates", "float", "onnx", "lava", "frameworks", "growth", "memory", "limits", "resnet34", "cuda")
 RESNET34 = Model(name="resnet34", shape=(3, 224, 224), classes=1000)
 BATCHES, ROUNDS = (1, 8, 64), 3
 
@@ -43,9 +43,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON object; progress goes to stderr")
     parser.add_argument("--small", action="store_true", help="narrow networks")
-    parser.add_argument("--only", action="append", choices=sorted(sections(small=True)), help="these rows alone; may be repeated")
+    parser.add_argument("--only", action="append", choices=SECTIONS, help="these rows alone; may be repeated")
+    parser.add_argument("--threads", type=int, help="for all sides; default: as many as torch takes")
+    parser.add_argument(
+        "--clock", choices=[clock.value for clock in Clock], default="wall", help="cpu: for a busy machine, with --threads 1"
+    )
+    parser.add_argument("--batches", type=int, nargs="+", help="instead of 1, 8 and 64")
+    parser.add_argument("--rounds", type=int, help="instead of 3")
+    parser.add_argument("--network", action="append", choices=["vggsnn", "resnet19"], help="instead of both; may be repeated")
+    parser.add_argument("--width", type=float, help="multiplier of all channel numbers, instead of 1")
     arguments = parser.parse_args()
-    chosen = sections(small=arguments.small)
+    CHOSEN.clock = Clock(arguments.clock)
+    if arguments.threads is not None:
+        torch.set_num_threads(arguments.threads)
+    batches, rounds = ((1, 4), 1) if arguments.small else (BATCHES, ROUNDS)
+    chosen = sections(
+        small=arguments.small,
+        width=arguments.width or (1 / 16 if arguments.small else 1.0),
+        batches=tuple(arguments.batches or batches),
+        rounds=arguments.rounds or rounds,
+        networks=tuple(arguments.network or ("vggsnn", "resnet19")),
+    )
     rows: list[Row] = []
     if not arguments.json:
         print(machine() + "\n\n" + HEADER, flush=True)
@@ -57,23 +75,24 @@ def main() -> None:
         print(json.dumps({"machine": machine(), "rows": [row.as_json() for row in rows]}, indent=2))
 
 
-def sections(*, small: bool) -> dict[str, Callable[[], Iterator[Row]]]:
+def sections(
+    *, small: bool, width: float, batches: tuple[int, ...], rounds: int, networks: tuple[str, ...]
+) -> dict[str, Callable[[], Iterator[Row]]]:
     """Return name -> rows; nothing runs before they are taken."""
-    vgg, resnet = (Model(name=m.name, width=1 / 16) for m in (VGG, RESNET19)) if small else (VGG, RESNET19)
-    batches, rounds = ((1, 4), 1) if small else (BATCHES, ROUNDS)
+    models = tuple(Model(name=name, width=width) for name in networks)
 
-    def both(rows: Callable[[Model], Iterator[Row]]) -> Callable[[], Iterator[Row]]:
-        return lambda: (row for model in (vgg, resnet) for row in rows(model))
+    def each(rows: Callable[[Model], Iterator[Row]]) -> Callable[[], Iterator[Row]]:
+        return lambda: (row for model in models for row in rows(model))
 
     return {
-        "rates": both(lambda model: iter([sparsity(model, 4)])),
-        "float": both(lambda model: against_float(model, batches, rounds)),
-        "onnx": both(lambda model: against_onnx(model, batches[-1] if small else 8, rounds)),
+        "rates": each(lambda model: iter([sparsity(model, 4)])),
+        "float": each(lambda model: against_float(model, batches, rounds)),
+        "onnx": each(lambda model: against_onnx(model, 8 if 8 in batches else batches[-1], rounds)),
         "lava": lambda: against_lava(rounds),
-        "frameworks": lambda: against_float_frameworks(vgg, batches, rounds),
-        "growth": lambda: growth(Model(name="vggsnn", width=1 / 16 if small else 0.5), rounds),
-        "memory": lambda: memory_rows((vgg, resnet), batches),
-        "limits": lambda: distance((vgg, resnet), batches[-1], rounds),
+        "frameworks": lambda: against_float_frameworks(Model(name="vggsnn", width=width), batches, rounds),
+        "growth": lambda: growth(Model(name="vggsnn", width=width / 2), rounds),
+        "memory": lambda: memory_rows(models, batches),
+        "limits": lambda: distance(models, batches[-1], rounds),
         "resnet34": lambda: quantize_prove_write(Model(name="resnet34", shape=(3, 64, 64), width=1 / 16) if small else RESNET34),
         "cuda": cuda,
     }

@@ -26,6 +26,7 @@ OPTIONAL = (
     "sklearn",
     "importlinter",
     "triton",
+    "numba",
     "matplotlib",
     "mlxtend",
     "tonic",

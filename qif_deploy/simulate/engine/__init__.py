@@ -1,1 +1,1 @@
-"""The batched engine: the reference's own lines over torch tensors, sums in floats only where the proof shows them exact."""
+"""The batched engine: exact sums on the narrowest units that the proof allows, and one fused pass per population over all steps."""

@@ -220,6 +220,13 @@ def _population_pass(node: Population, state_bits: int, device: torch.device, *,
         from qif_deploy.simulate.engine.compiled_pass import CompiledPass
 
         return CompiledPass(node.constants, state_bits)
+    if device.type == "cuda":
+        try:
+            from qif_deploy.simulate.engine.triton_pass import TritonPass
+        except MissingDependencyError:
+            pass
+        else:
+            return TritonPass(node.constants, state_bits, device)
     return StepwisePass(node.constants, state_bits, device)
 
 

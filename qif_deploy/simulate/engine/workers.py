@@ -54,7 +54,7 @@ class Workers:
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="qif_engine")
 
     def map(self, run: Callable[[Tile], T], tiles: Sequence[Tile]) -> Iterator[T]:
-        """Yield ``run(tile)`` in the order of ``tiles``; at most one more tile than threads is in the works or waiting to be fetched."""
+        """Yield ``run(tile)`` in the order of ``tiles``; what is still waiting is cancelled when the caller stops or a tile fails."""
         if len(tiles) == 1 or self.threads == 1:
             with torch.inference_mode():
                 for tile in tiles:
