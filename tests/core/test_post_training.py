@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qif_deploy.analysis.check_network import check_network
 from qif_deploy.errors import InputError
 from qif_deploy.ir.graph import Graph
 from qif_deploy.ir.nodes import QIF, Conv2d, ConvGeometry, Dense, Flatten, Input, Readout
@@ -258,3 +259,20 @@ def test_leaving_out_what_cannot_win_changes_no_choice(form: str, widths: dict[s
     monkeypatch.setattr(choose_scales, "noise_floor", lambda *_: 0.0)
     assert quantize_graph(graph, fmt, steps=3)[0] == pruned
     assert len(proven) - fewer > fewer, "some s1 went unproven"
+
+
+def test_a_resolved_choice_goes_before_a_quieter_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    nodes = {
+        "x": Input(shape=(3000,)),
+        "fc": Dense(weight=rng.normal(0, 0.5, (4, 3000))),
+        "q": QIF(params=QUADRATIC),
+        "out_fc": Dense(weight=rng.normal(0, 0.1, (3, 4))),
+        "out": Readout(),
+    }
+    graph = Graph(nodes=nodes, edges=tuple(pairwise(nodes)))
+    row = check_network(quantize_graph(graph, LOIHI2, steps=4)[0]).resolution["q"]
+    assert row["theta_code_median"] >= 256
+    assert row["weight_code_max_median"] >= 64
+    monkeypatch.setattr(choose_scales, "is_resolved", lambda *_: True)  # the estimate alone
+    assert check_network(quantize_graph(graph, LOIHI2, steps=4)[0]).resolution["q"]["theta_code_median"] < 256
