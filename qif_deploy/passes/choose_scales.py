@@ -119,19 +119,26 @@ def noise_estimate(params: QIFParams, branches: tuple[Branch, ...], delta: Chann
     span = params.theta - params.u_reset
     power = delta**2 / 3 + (2.0**-s1 * span) ** 2 / 12
     for branch in branches:
-        ratio = float((branch.largest / delta).max()) / branch.limit
-        step = delta * 2.0 ** max(0, int(np.ceil(np.log2(ratio)))) if ratio > 0 else delta
+        step = delta * 2.0 ** estimated_shift(branch, delta)
         power = power + branch.activity * step**2 / 12
     return float(np.sqrt(np.mean(power / span**2)))
+
+
+def estimated_shift(branch: Branch, delta: ChannelFloats) -> int:
+    """Return the branch shift for ``delta`` in floats: a code fits while it rounds to the limit, hence the half.
+
+    Without it a unit that is made of the largest weight would need a shift more whenever its division rounds down.
+    """
+    ratio = float((branch.largest / delta).max()) / (branch.limit + 0.5)
+    return max(0, int(np.ceil(np.log2(ratio)))) if ratio > 0 else 0
 
 
 def is_resolved(params: QIFParams, branches: tuple[Branch, ...], delta: ChannelFloats) -> bool:
     """Whether the median threshold is at least FINE_THETA codes and half the weight codes are used in the median channel."""
     used = np.zeros(delta.shape)
     for branch in branches:
-        ratio = branch.largest / delta / branch.limit
-        shift = max(0, int(np.ceil(np.log2(ratio.max())))) if ratio.max() > 0 else 0
-        used = np.maximum(used, np.rint(ratio * branch.limit / 2.0**shift) / ((branch.limit + 1) // 2))
+        codes = np.rint(branch.largest / delta / 2.0 ** estimated_shift(branch, delta))
+        used = np.maximum(used, codes / ((branch.limit + 1) // 2))
     return bool(np.median(params.theta / delta) >= FINE_THETA and np.median(used) >= 1)
 
 
@@ -143,7 +150,7 @@ def noise_floor(params: QIFParams, branches: tuple[Branch, ...], s1: int) -> flo
     span = params.theta - params.u_reset
     power = (2.0**-s1 * span) ** 2 / 12
     for branch in branches:
-        power = power + branch.activity * (branch.largest / branch.limit) ** 2 / 12
+        power = power + branch.activity * (branch.largest / (branch.limit + 0.5)) ** 2 / 12
     return float(np.sqrt(np.mean(power / span**2)))
 
 

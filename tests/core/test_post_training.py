@@ -16,7 +16,9 @@ from qif_deploy.ir.graph import Graph
 from qif_deploy.ir.nodes import QIF, Conv2d, ConvGeometry, Dense, Flatten, Input, Readout
 from qif_deploy.neuron.params import QIFParams
 from qif_deploy.passes import choose_scales
+from qif_deploy.passes.branches import branches_of
 from qif_deploy.passes.mixed_width import choose_widths, weight_bytes
+from qif_deploy.passes.population_codes import branch_shift
 from qif_deploy.passes.quantize import quantize_graph
 from qif_deploy.passes.scale_method import QuantizeOptions, ScaleMethod, reach_of, weight_limit
 from qif_deploy.simulate.calibrate import calibrate
@@ -276,3 +278,11 @@ def test_a_resolved_choice_goes_before_a_quieter_one(monkeypatch: pytest.MonkeyP
     assert row["weight_code_max_median"] >= 64
     monkeypatch.setattr(choose_scales, "is_resolved", lambda *_: True)  # the estimate alone
     assert check_network(quantize_graph(graph, LOIHI2, steps=4)[0]).resolution["q"]["theta_code_median"] < 256
+
+
+@given(seeds, st.integers(2, 8), st.integers(0, 6))
+def test_the_estimated_shift_is_that_of_the_codes(seed: int, bits: int, level: int) -> None:
+    graph = residual_graph(seed)
+    for branch in branches_of(graph, "q", LOIHI2, QuantizeOptions(weight_bits={"main": bits})):
+        delta = branch.largest / branch.limit / 2.0**level  # the division rounds either way
+        assert choose_scales.estimated_shift(branch, delta) == branch_shift(branch, delta) == level
