@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from qif_deploy.analysis.check_network import FINE_THETA
 from qif_deploy.analysis.range_proof import Interval, PopulationProof, prove_population
 from qif_deploy.errors import FormatError
 from qif_deploy.fixedpoint import MAX_SHIFT, NumberFormat
@@ -49,6 +50,9 @@ def choose_scales(
 ) -> Scales:
     """Minimise the rounding noise estimate over ``s1`` and ``k``; ties take the larger ``s1``, then the smaller ``k``.
 
+    Where some choice is resolved (``is_resolved``), only such choices count: the estimate assumes even activity, and codes left unused
+    are lost for whatever the data bring.
+
     ``Delta[c] = max(min_b D_b[c] / 2^k, Delta_proof[c](s1))``, ``D_b[c] = reach_b[c] s_b / w_max``; the reach is the largest
     weight or a calibrated smaller one.
 
@@ -71,11 +75,12 @@ def choose_scales(
     finest = finest_weight_unit(branches)
     search = _ProofSearch(params, branches, bias, number_format, steps)
     best: Scales | None = None
+    fine = False
     by_weights = np.zeros(finest.shape, dtype=bool)
     fitting = [s1 for s1 in range(MAX_SHIFT + 1) if np.rint(np.abs(params.c1).max() * 2.0**s1) <= number_format.coef_limit]
     # From the largest down, so that the first of equals is kept, and what cannot beat the best any more is never proven.
     for s1 in reversed(fitting):
-        if best is not None and noise_floor(params, branches, s1) > best.noise * FLOOR_SAFETY:
+        if fine and best is not None and noise_floor(params, branches, s1) > best.noise * FLOOR_SAFETY:
             break
         proof_unit = search.smallest_unit(s1, finest)
         if proof_unit is None:
@@ -83,7 +88,9 @@ def choose_scales(
         for level in range(MAX_LEVEL + 1):
             delta = np.where(np.isfinite(finest), np.maximum(finest / 2.0**level, proof_unit), proof_unit)
             noise = noise_estimate(params, branches, delta, s1)
-            if best is None or noise < best.noise:
+            resolved = is_resolved(params, branches, delta)
+            if best is None or (not resolved, noise) < (not fine, best.noise):
+                fine = resolved
                 best = Scales(delta=delta, s1=s1, level=level, noise=noise, bound_by=())
                 by_weights = delta > proof_unit
             if (delta == proof_unit).all():
@@ -112,10 +119,27 @@ def noise_estimate(params: QIFParams, branches: tuple[Branch, ...], delta: Chann
     span = params.theta - params.u_reset
     power = delta**2 / 3 + (2.0**-s1 * span) ** 2 / 12
     for branch in branches:
-        ratio = float((branch.largest / delta).max()) / branch.limit
-        step = delta * 2.0 ** max(0, int(np.ceil(np.log2(ratio)))) if ratio > 0 else delta
+        step = delta * 2.0 ** estimated_shift(branch, delta)
         power = power + branch.activity * step**2 / 12
     return float(np.sqrt(np.mean(power / span**2)))
+
+
+def estimated_shift(branch: Branch, delta: ChannelFloats) -> int:
+    """Return the branch shift for ``delta`` in floats: a code fits while it rounds to the limit, hence the half.
+
+    Without it a unit that is made of the largest weight would need a shift more whenever its division rounds down.
+    """
+    ratio = float((branch.largest / delta).max()) / (branch.limit + 0.5)
+    return max(0, int(np.ceil(np.log2(ratio)))) if ratio > 0 else 0
+
+
+def is_resolved(params: QIFParams, branches: tuple[Branch, ...], delta: ChannelFloats) -> bool:
+    """Whether the median threshold is at least FINE_THETA codes and half the weight codes are used in the median channel."""
+    used = np.zeros(delta.shape)
+    for branch in branches:
+        codes = np.rint(branch.largest / delta / 2.0 ** estimated_shift(branch, delta))
+        used = np.maximum(used, codes / ((branch.limit + 1) // 2))
+    return bool(np.median(params.theta / delta) >= FINE_THETA and np.median(used) >= 1)
 
 
 def noise_floor(params: QIFParams, branches: tuple[Branch, ...], s1: int) -> float:
@@ -126,7 +150,7 @@ def noise_floor(params: QIFParams, branches: tuple[Branch, ...], s1: int) -> flo
     span = params.theta - params.u_reset
     power = (2.0**-s1 * span) ** 2 / 12
     for branch in branches:
-        power = power + branch.activity * (branch.largest / branch.limit) ** 2 / 12
+        power = power + branch.activity * (branch.largest / (branch.limit + 0.5)) ** 2 / 12
     return float(np.sqrt(np.mean(power / span**2)))
 
 

@@ -10,12 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qif_deploy.analysis.check_network import check_network
 from qif_deploy.errors import InputError
 from qif_deploy.ir.graph import Graph
 from qif_deploy.ir.nodes import QIF, Conv2d, ConvGeometry, Dense, Flatten, Input, Readout
 from qif_deploy.neuron.params import QIFParams
 from qif_deploy.passes import choose_scales
+from qif_deploy.passes.branches import branches_of
 from qif_deploy.passes.mixed_width import choose_widths, weight_bytes
+from qif_deploy.passes.population_codes import branch_shift
 from qif_deploy.passes.quantize import quantize_graph
 from qif_deploy.passes.scale_method import QuantizeOptions, ScaleMethod, reach_of, weight_limit
 from qif_deploy.simulate.calibrate import calibrate
@@ -258,3 +261,28 @@ def test_leaving_out_what_cannot_win_changes_no_choice(form: str, widths: dict[s
     monkeypatch.setattr(choose_scales, "noise_floor", lambda *_: 0.0)
     assert quantize_graph(graph, fmt, steps=3)[0] == pruned
     assert len(proven) - fewer > fewer, "some s1 went unproven"
+
+
+def test_a_resolved_choice_goes_before_a_quieter_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    nodes = {
+        "x": Input(shape=(3000,)),
+        "fc": Dense(weight=rng.normal(0, 0.5, (4, 3000))),
+        "q": QIF(params=QUADRATIC),
+        "out_fc": Dense(weight=rng.normal(0, 0.1, (3, 4))),
+        "out": Readout(),
+    }
+    graph = Graph(nodes=nodes, edges=tuple(pairwise(nodes)))
+    row = check_network(quantize_graph(graph, LOIHI2, steps=4)[0]).resolution["q"]
+    assert row["theta_code_median"] >= 256
+    assert row["weight_code_max_median"] >= 64
+    monkeypatch.setattr(choose_scales, "is_resolved", lambda *_: True)  # the estimate alone
+    assert check_network(quantize_graph(graph, LOIHI2, steps=4)[0]).resolution["q"]["theta_code_median"] < 256
+
+
+@given(seeds, st.integers(2, 8), st.integers(0, 6))
+def test_the_estimated_shift_is_that_of_the_codes(seed: int, bits: int, level: int) -> None:
+    graph = residual_graph(seed)
+    for branch in branches_of(graph, "q", LOIHI2, QuantizeOptions(weight_bits={"main": bits})):
+        delta = branch.largest / branch.limit / 2.0**level  # the division rounds either way
+        assert choose_scales.estimated_shift(branch, delta) == branch_shift(branch, delta) == level
