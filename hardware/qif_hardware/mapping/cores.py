@@ -96,11 +96,11 @@ def cut_layers(lowered: Lowered, choice: Choice, chip: Chip, activity: Activity,
         for (row, column, split), core in np.ndenumerate(numbers):
             y, x, c = ((int(b[n]), int(b[n + 1])) for b, n in ((ys, row), (xs, column), (cs, split)))
             size = (x[1] - x[0], y[1] - y[0], c[1] - c[0])
-            # Groups that a border cuts make words depend on where a tile starts; tile_words takes the fullest of its size.
-            if size not in known:
-                known[size] = Words(*map(int, tile_words(layer, Tile(*size), chip, listening)))
-            pieces[core].append(Piece(layer=layer.name, x=x, y=y, c=c, words=known[size]))
-            words[core] = words[core].plus(known[size])
+            key = (*size, c[0])
+            if key not in known:
+                known[key] = Words(*map(int, tile_words(layer, Tile(*size), chip, listening, first=c[0])))
+            pieces[core].append(Piece(layer=layer.name, x=x, y=y, c=c, words=known[key]))
+            words[core] = words[core].plus(known[key])
     terms = {level: np.zeros((len(pieces), len(TERMS))) for level in levels}
     for cut in cuts.values():
         _add_terms(cut, activity, chip, terms)

@@ -53,16 +53,17 @@ class Words(NamedTuple):
         return {name: int(value) for name, value in zip(RESOURCES, self, strict=True)}
 
 
-def tile_words(layer: CoreLayer, tile: Tile, chip: Chip, consumers: Sequence[Consumer]) -> Words:
-    """Return the words that a tile takes; for convolutions in groups, those of the fullest tile of that size.
+def tile_words(layer: CoreLayer, tile: Tile, chip: Chip, consumers: Sequence[Consumer], *, first: int | None = None) -> Words:
+    """Return the words that a tile takes.
 
     Args:
         layer: the layer.
         tile: its size; not larger than the layer.
         chip: the memory model.
         consumers: who listens to the layer; nobody for a readout, whose neurons are read out one by one.
+        first: its first channel, which matters for convolutions in groups; None for the fullest tile of that size.
     """
-    synmem = sum((synapse_words(p, tile, layer.shape[0], chip) for p in layer.projections), 0)
+    synmem = sum((synapse_words(p, tile, layer.shape[0], chip, first=first) for p in layer.projections), 0)
     groups = CONV_READOUT_GROUPS if _is_conv_readout(layer) else 1
     return Words(
         synmem=synmem,
@@ -74,7 +75,7 @@ def tile_words(layer: CoreLayer, tile: Tile, chip: Chip, consumers: Sequence[Con
     )
 
 
-def synapse_words(projection: Projection, tile: Tile, channels: int, chip: Chip) -> Count:
+def synapse_words(projection: Projection, tile: Tile, channels: int, chip: Chip, *, first: int | None = None) -> Count:
     """SynMem. Shared: ``taps * Cin * row(c)``, whatever the width and height; dense: ``n_in * row(c)``; sparse: rows cut in proportion.
 
     Source: every printed convolution and dense row. Groups are ours: each group on the tile has its own rows, so a depthwise kernel takes
@@ -85,6 +86,8 @@ def synapse_words(projection: Projection, tile: Tile, channels: int, chip: Chip)
         case Storage.SHARED:
             per_group = projection.source_shape[0] // projection.groups
             taps = len(projection.y.taps) * len(projection.x.taps)
+            if first is not None:
+                return taps * per_group * rows_of_range(first, first + tile.c, channels // projection.groups, bits, chip)
             return taps * per_group * _grouped_rows(tile.c, channels, projection.groups, bits, chip)
         case Storage.DENSE:
             return projection.sources * chip.dense_row.words(tile.c, bits)
