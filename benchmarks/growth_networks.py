@@ -15,7 +15,7 @@ CHANNELS, SIDE = 64, 16
 
 
 def chain_of_blocks(blocks: int) -> QuantizedGraph:
-    """Stem, ``blocks`` residual blocks of two convolutions each on 16x16 with 64 channels, pool, readout; not proven, as nothing runs it."""
+    """Stem, ``blocks`` residual blocks of two convolutions each on 16x16 with 64 channels, pool, readout; not proven, nothing runs it."""
     rng = np.random.default_rng(0)
     f = load_target("loihi2").number_format
     nodes: dict[str, CodeNode] = {"image": CodeInput(shape=(3, SIDE, SIDE), low=0, high=255, scale=1 / 255)}

@@ -123,7 +123,9 @@ def greedy(case: Case, chip: Chip) -> tuple[int, float]:
         tiles[layer.name] = rule_tile(layer, chip, consumers_of(layer.name, lowered.layers, splits))
         splits[layer.name] = -(-layer.shape[0] // tiles[layer.name].c)
     tiles = {layer.name: tiles[layer.name] for layer in lowered.layers}
-    logical = cut_layers(lowered, Choice(tiles=tiles, shared=(), cores=0, bound_ns=np.inf, impossible={}), chip, activity, ("typical",))
+    logical = cut_layers(
+        lowered, Choice(tiles=tiles, shared=(), cores=0, bound_ns=np.inf, impossible={}, messages={}), chip, activity, ("typical",)
+    )
     return logical.count, float(np.max(core_time_ns(tuple(logical.terms_ns["typical"].T), chip)))
 
 

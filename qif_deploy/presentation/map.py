@@ -36,10 +36,10 @@ def map_table(mapping: NetworkMapping, *, verbose: bool) -> RenderableType:
         parts.append("on one core: " + "; ".join(", ".join(group) for group in mapping.choice.shared))
     shown = [f for f in found["findings"] if verbose or f["severity"] != "info"]
     if shown:
-        findings = new_table(("severity", "rule", "object", "value", "limit", "remedy"), "findings")
+        findings = new_table(("severity", "rule", "object", "value", "limit"), "findings")
         for f in shown:
-            findings.add_row(*(str(f[key]) for key in ("severity", "rule", "object", "value", "limit", "remedy")))
-        parts.append(findings)
+            findings.add_row(*(str(f[key]) for key in ("severity", "rule", "object", "value", "limit")))
+        parts += [findings, *dict.fromkeys(f"{f['rule']}: {f['remedy']}" for f in shown)]
     if mapping.time is not None:
         parts += _time_lines(mapping)
     parts.append(f"spikes: {mapping.activity.source}")

@@ -121,19 +121,25 @@ class LayerWork:
             spikes_out=_rectangles(self._emitted, ys, xs) * c,
         )
 
-    def busiest(self, ys: NDArray[np.int64], xs: NDArray[np.int64], c: NDArray[np.int64]) -> Load:
-        """Return, for every number of channels in ``c``, the largest of each term over the rectangles; arrays like ``c``.
+    def busiest(self, ys: NDArray[np.int64], xs: NDArray[np.int64], c: NDArray[np.int64]) -> tuple[Load, Floats]:
+        """Return, for every number of channels in ``c``, the largest of each term over the rectangles, and all messages into the layer.
 
-        It is the load of the busiest rectangle where one leads in all terms, and an upper bound elsewhere.
+        The load is that of the busiest rectangle where one leads in all terms, and an upper bound elsewhere; arrays like ``c``.
         """
-        one = self.grid(ys, xs, 1)
-        messages = np.zeros(len(c))
+        messages, everywhere = np.zeros(len(c)), np.zeros(len(c))
         for p, incoming in zip(self.layer.projections, self._incoming, strict=True):
-            messages += self._heard(p, c) * _halo_sums(p, incoming, ys, xs).max()
+            sums, heard = _halo_sums(p, incoming, ys, xs), self._heard(p, c)
+            messages += heard * sums.max()
+            everywhere += heard * sums.sum() * -(-self.layer.shape[0] // c)
         many = c.astype(np.float64)
-        return Load(
-            synops=one.synops.max() * many, updates=one.updates.max() * many, messages_in=messages, spikes_out=one.spikes_out.max() * many
+        largest = float(np.diff(ys).max() * np.diff(xs).max())
+        load = Load(
+            synops=_rectangles(self._synops, ys, xs).max() * many,
+            updates=largest * many,
+            messages_in=messages,
+            spikes_out=_rectangles(self._emitted, ys, xs).max() * many,
         )
+        return load, everywhere
 
     def _heard(self, p: Projection, c: Any) -> Any:
         """Share of the source's channels that a tile of ``c`` channels listens to."""

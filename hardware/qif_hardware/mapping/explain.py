@@ -68,7 +68,7 @@ def explain(
     if fewest is not None and cores > fewest:
         return LayerReport(
             layer=layer, tile=tile, cores=cores, words=words, used=used, time_ns=time_ns, binding="time",
-            reason=f"{fewest} would hold it; cut into {cores} cores to stay within {bound_ns / 1000:.3g} us per step",
+            reason=f"{fewest} would hold it; cut into {cores} to stay within {bound_ns / 1000:,.4g} us per step on cores and links",
             fix="fewer cores: --objective cores; more speed: more chips, fewer spikes",
         )  # fmt: skip
     if cores == 1:

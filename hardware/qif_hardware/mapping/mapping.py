@@ -144,8 +144,7 @@ def map_network(
     choice = chooser.choose(budget=chip.cores, objective=Objective.CORES)
     if grow:
         chip = _grown(chip, choice.cores)
-        chooser.chip = chip
-    choice = chooser.choose(budget=chip.cores, objective=objective)
+    choice = chooser.on(chip).choose(budget=chip.cores, objective=objective)
     findings = [*network_findings(graph, lowered, chip), *layer_findings(choice, chip)]
     if choice.impossible or choice.cores > chip.cores:
         return NetworkMapping(

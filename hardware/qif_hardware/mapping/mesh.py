@@ -50,9 +50,8 @@ def place_on_mesh(chip_of: Ints, traffic: Traffic, chip: Chip) -> Mesh:
         order, saved_from, saved_to = _swapped(weights, distance.astype(np.float64))
         place[mine] = order[: len(mine)]
         before, after = before + saved_from, after + saved_to
-    columns = _chip_columns(int(chip_of.max()) + 1)
-    a, b = chip_of[traffic.source], chip_of[traffic.target]
-    chip_hops = float((traffic.messages * (np.abs(a % columns - b % columns) + np.abs(a // columns - b // columns))).sum())
+    (ax, ay), (bx, by) = (_chip_places(chip_of[ends], int(chip_of.max()) + 1) for ends in (traffic.source, traffic.target))
+    chip_hops = float((traffic.messages * (np.abs(ax - bx) + np.abs(ay - by))).sum())
     return Mesh(
         chip=chip_of, x=sx[place], y=sy[place], slot=slot[place], hops_before=before, hops=after, chip_hops=chip_hops,
         chips_used=len(np.unique(chip_of)),
@@ -82,41 +81,48 @@ def _inner(mine: Ints, count: int, traffic: Traffic, places: int) -> Floats:
 def _swapped(weights: Floats, distance: Floats) -> tuple[Ints, float, float]:
     """Return the place per core after swaps, and hop-weighted traffic before and after.
 
-    Swapping i and j changes the sum by ``C[i, pj] + C[j, pi] - C[i, pi] - C[j, pj] + 2 W[i, j] D[pi, pj]`` with ``C = W D[place]``.
+    With ``C[i, p]`` the cost of core i at place p, swapping i and j changes the sum by
+    ``C[i, pj] + C[j, pi] - C[i, pi] - C[j, pj] + 2 W[i, j] D[pi, pj]``; ``C`` is kept up to date, so a swap costs ``cores ** 2``.
     """
     place = np.arange(len(weights))
-    first = cost = float((weights * distance).sum()) / 2
+    cost = weights @ distance
+    first = float((weights * distance).sum()) / 2
     for _ in range(SWAPS):
-        at = distance[np.ix_(place, place)]
-        pull = weights @ at  # pull[i, j]: cost of core i at the place of core j
+        pull = cost[:, place]  # pull[i, j]: core i at the place of core j
         own = np.diag(pull)
-        change = pull + pull.T - own[:, None] - own[None, :] + 2 * weights * at
-        best = int(np.argmin(change))
-        i, j = divmod(best, len(weights))
+        change = pull + pull.T - own[:, None] - own[None, :] + 2 * weights * distance[np.ix_(place, place)]
+        i, j = divmod(int(np.argmin(change)), len(weights))
         if change[i, j] >= -1e-9 * max(1.0, first):
             break
+        moved = distance[place[j]] - distance[place[i]]
+        cost += np.outer(weights[:, i] - weights[:, j], moved)
         place[[i, j]] = place[[j, i]]
-        cost += float(change[i, j])
     return place, first, float((weights * distance[np.ix_(place, place)]).sum()) / 2
 
 
-def _chip_columns(chips: int) -> int:
-    return int(np.ceil(np.sqrt(chips)))
+def _chip_places(chip: Ints, chips: int) -> tuple[Ints, Ints]:
+    """Column and row of chips along a snake on the squarest grid, so that chips that follow each other are neighbours."""
+    columns = int(np.ceil(np.sqrt(chips)))
+    y, x = chip // columns, chip % columns
+    return np.where(y % 2 == 0, x, columns - 1 - x), y
 
 
 Link = tuple[int, int, int, int, int]
 """A link on a chip: chip, then column and row of the router that it leaves and of the one that it enters."""
 
+ChipLink = tuple[int, int, int, int]
+"""A link between chips: column and row of the one on the grid of chips, then of the other."""
 
-def link_loads(mesh: Mesh, traffic: Traffic) -> tuple[Mapping[Link, float], Mapping[tuple[int, int], float]]:
+
+def link_loads(mesh: Mesh, traffic: Traffic) -> tuple[Mapping[Link, float], Mapping[ChipLink, float]]:
     """Return messages per step on every link of the meshes, and between neighbouring chips.
 
     Within a chip only its own traffic is counted: where messages of other chips enter its mesh is not public.
     """
     inner: dict[Link, float] = {}
-    outer: dict[tuple[int, int], float] = {}
+    outer: dict[ChipLink, float] = {}
     a, b = mesh.chip[traffic.source], mesh.chip[traffic.target]
-    columns = _chip_columns(int(mesh.chip.max()) + 1)
+    chips = int(mesh.chip.max()) + 1
     same = np.flatnonzero(a == b)
     rows = np.stack(
         [a[same], mesh.x[traffic.source[same]], mesh.y[traffic.source[same]], mesh.x[traffic.target[same]], mesh.y[traffic.target[same]]]
@@ -127,10 +133,10 @@ def link_loads(mesh: Mesh, traffic: Traffic) -> tuple[Mapping[Link, float], Mapp
             link = (number, *one, *two)
             inner[link] = inner.get(link, 0.0) + messages
     away = np.flatnonzero(a != b)
-    for (here, there), messages in _grouped(np.stack([a[away], b[away]]), traffic.messages[away]):
-        for one, two in _route((here % columns, here // columns), (there % columns, there // columns)):
-            pair = (one[1] * columns + one[0], two[1] * columns + two[0])
-            outer[pair] = outer.get(pair, 0.0) + messages
+    (ax, ay), (bx, by) = _chip_places(a[away], chips), _chip_places(b[away], chips)
+    for (x, y, to_x, to_y), messages in _grouped(np.stack([ax, ay, bx, by]), traffic.messages[away]):
+        for one, two in _route((x, y), (to_x, to_y)):
+            outer[(*one, *two)] = outer.get((*one, *two), 0.0) + messages
     return inner, outer
 
 

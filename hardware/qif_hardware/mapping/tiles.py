@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,16 +24,15 @@ PARTS = 8
 class TileOptions:
     """Tiles of one layer that fit a core by everything but their output axons, sorted by cores, then by time.
 
-    ``time_ns`` is that of the busiest tile, typical level. ``alone`` holds the words of one tile of one neuron, which say what is too
-    large when there is no option.
+    ``core_ns`` is the typical time of the busiest tile, ``messages`` what comes into all tiles per step.
     """
 
     layer: CoreLayer
     tiles: Tile
     cores: Ints
-    time_ns: NDArray[np.float64]
+    core_ns: NDArray[np.float64]
+    messages: NDArray[np.float64]
     words: Words
-    alone: Words
 
     def feasible(self, chip: Chip, consumers: Sequence[Consumer]) -> NDArray[np.bool_]:
         """Which tiles fit with their output axons for these listeners."""
@@ -55,11 +55,10 @@ class TileOptions:
 
 
 def tile_options(layer: CoreLayer, activity: Activity, chip: Chip, consumers: Sequence[Consumer]) -> TileOptions:
-    """Enumerate the tiles of a layer and keep the Pareto set of cores, time, positions and neurons.
+    """Enumerate the tiles of a layer and keep the Pareto set of cores, time, messages, positions and neurons.
 
     Output axons depend on how the listeners are cut, which is chosen later; here they are counted as for listeners in one piece.
     """
-    alone = Words(*map(int, tile_words(layer, Tile(1, 1, 1), chip, consumers)))
     tiles = _candidates(layer)
     inputs = tile_words(layer, tiles, chip, consumers)
     good = np.broadcast_to(fits(inputs, chip.limits), tiles.c.shape)
@@ -67,15 +66,15 @@ def tile_options(layer: CoreLayer, activity: Activity, chip: Chip, consumers: Se
     words = Words(*(np.broadcast_to(np.asarray(value, np.int64), good.shape)[good] for value in inputs))
     channels, height, width = layer.shape
     cores = -(-width // tiles.w) * -(-height // tiles.h) * -(-channels // tiles.c)
-    times = _busiest_ns(layer, activity, chip, tiles)
-    keep = _pareto(cores, times, tiles.w * tiles.h, tiles.w * tiles.h * tiles.c)
+    times, messages = _busiest_ns(layer, activity, chip, tiles)
+    keep = _pareto(cores, times, messages, tiles.w * tiles.h, tiles.w * tiles.h * tiles.c)
     return TileOptions(
         layer=layer,
         tiles=Tile(*(side[keep] for side in tiles)),
         cores=cores[keep],
-        time_ns=times[keep],
+        core_ns=times[keep],
+        messages=messages[keep],
         words=Words(*(value[keep] for value in words)),
-        alone=alone,
     )
 
 
@@ -102,28 +101,28 @@ def _sides(size: int) -> Ints:
     return np.array(sorted(parts | powers | divisors), np.int64)
 
 
-def _busiest_ns(layer: CoreLayer, activity: Activity, chip: Chip, tiles: Tile) -> NDArray[np.float64]:
-    """Typical time of the busiest tile, per candidate; tiles that differ in their channels only share their sums."""
+def _busiest_ns(layer: CoreLayer, activity: Activity, chip: Chip, tiles: Tile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Typical time of the busiest tile and messages into all tiles, per candidate; tiles that differ in channels only share their sums."""
     work = LayerWork(layer, activity)
-    found = np.zeros(len(tiles.c))
+    found, messages = np.zeros(len(tiles.c)), np.zeros(len(tiles.c))
     _, height, width = layer.shape
     for w, h in sorted(set(zip(tiles.w.tolist(), tiles.h.tolist(), strict=True))):
         mine = np.flatnonzero((tiles.w == w) & (tiles.h == h))
-        load = work.busiest(edges(height, h), edges(width, w), tiles.c[mine])
+        load, messages[mine] = work.busiest(edges(height, h), edges(width, w), tiles.c[mine])
         found[mine] = core_time_ns(term_times_ns(load, chip, "typical", quadratic=layer.quadratic), chip)
-    return found
+    return found, messages
 
 
-def _pareto(cores: Ints, times: NDArray[np.float64], positions: Ints, neurons: Ints) -> Ints:
-    """Return the candidates that no other one beats in cores, time, positions and neurons; sorted by cores, time, positions, neurons."""
-    order = np.lexsort((neurons, positions, times, cores))
+def _pareto(cores: Ints, *costs: NDArray[Any]) -> Ints:
+    """Return the candidates that no other one beats in cores and all ``costs``, sorted by cores, then by the costs in their order."""
+    order = np.lexsort((*reversed(costs), cores))
+    values = np.stack([cost[order].astype(np.float64) for cost in costs])
     kept: list[int] = []
-    held = np.empty((3, len(order)))
-    for number in order.tolist():
+    held = np.empty_like(values)
+    for place in range(len(order)):
         n = len(kept)
-        mine = (times[number], positions[number], neurons[number])
-        if n and bool(((held[0, :n] <= mine[0]) & (held[1, :n] <= mine[1]) & (held[2, :n] <= mine[2])).any()):
+        if n and bool((held[:, :n] <= values[:, place, None]).all(axis=0).any()):
             continue
-        held[:, n] = mine
-        kept.append(number)
-    return np.array(kept, np.int64)
+        held[:, n] = values[:, place]
+        kept.append(place)
+    return order[kept].astype(np.int64)
