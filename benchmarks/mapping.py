@@ -153,14 +153,14 @@ def table(folder: Path) -> None:
             count, slowest = greedy(case, chip)
             for objective in Objective:
                 found, seconds = mapped(case, chip, objective)
-                t, used = found.time, found.utilisation()
-                assert found.fits, found.findings
+                assert found.placed is not None, found.findings
+                t, mesh, used = found.placed.time, found.placed.mesh, found.utilisation()
                 steps = " / ".join(f"{t.levels[n].step_ns / 1000:.3g}" for n in LEVELS)
-                hops = f"{found.mesh.hops_before:,.0f}, {found.mesh.hops:,.0f}"
+                hops = f"{mesh.hops_before:,.0f}, {mesh.hops:,.0f}"
                 print(
-                    f"| {case.name} | {target} | {objective.value} | {found.cores} | {found.mesh.chips_used} of {found.chip.chips} | "
+                    f"| {case.name} | {target} | {objective.value} | {found.cores} | {mesh.chips_used} of {found.chip.chips} | "
                     f"{used['fullest_resource']:.0%} | {t.levels['typical'].core_ns / 1000:.3g} | {steps} | "
-                    f"{t.latency_s('typical') * 1e3:.3g} | {found.traffic.total:,.0f} | {hops} | {seconds:.2f} |",
+                    f"{t.latency_s('typical') * 1e3:.3g} | {found.placed.traffic.total:,.0f} | {hops} | {seconds:.2f} |",
                     flush=True,
                 )
                 rivals.append((case.name, target, objective.value, count, slowest, found.cores, t.levels["typical"].core_ns))

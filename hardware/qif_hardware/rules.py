@@ -36,7 +36,14 @@ def neuron_operations(graph: QuantizedGraph, lowered: Lowered, chip: Chip) -> li
             ability = chip.operations[operation]
             if needed and not ability.allowed:
                 found.append(
-                    _finding("neuron_operations", Severity.ERROR, name, f"needs {operation}", f"{chip.name}: {ability.source}", remedy)
+                    _finding(
+                        "neuron_operations",
+                        Severity.ERROR,
+                        name,
+                        f"needs {operation}",
+                        f"not on {chip.name}",
+                        f"{ability.source}; {remedy}",
+                    )
                 )
         if not chip.operations["quadratic"].allowed and not k.c2m.any() and not bool(decays.all()):
             channel = int(np.flatnonzero(~decays)[0])

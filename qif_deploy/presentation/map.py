@@ -17,7 +17,7 @@ def map_table(mapping: NetworkMapping, *, verbose: bool) -> RenderableType:
     from qif_hardware.mapping.memory import fullest
 
     found = mapping.as_json()
-    where = "" if mapping.mesh is None else f" on {mapping.mesh.chips_used} of {mapping.chip.chips} chips"
+    where = "" if mapping.placed is None else f" on {mapping.placed.mesh.chips_used} of {mapping.chip.chips} chips"
     verdict = "fits" if mapping.fits else "does not fit"
     columns = ("layer", "tile w,h,c", "cores", "synmem", "neurons", "fullest", "binds", "us/step")
     table = new_table(columns, f"{mapping.target}: {verdict}, {mapping.cores} cores{where}; words of a full tile")
@@ -40,15 +40,15 @@ def map_table(mapping: NetworkMapping, *, verbose: bool) -> RenderableType:
         for f in shown:
             findings.add_row(*(str(f[key]) for key in ("severity", "rule", "object", "value", "limit")))
         parts += [findings, *dict.fromkeys(f"{f['rule']}: {f['remedy']}" for f in shown)]
-    if mapping.time is not None:
+    if mapping.placed is not None:
         parts += _time_lines(mapping)
     parts.append(f"spikes: {mapping.activity.source}")
     return Group(*parts)
 
 
 def _time_lines(mapping: NetworkMapping) -> list[RenderableType]:
-    t = mapping.time
-    assert t is not None
+    assert mapping.placed is not None
+    t = mapping.placed.time
     table = new_table(("", "low", "typical", "high"), "time, an estimate from the profile's constants; never measured")
     levels = ("low", "typical", "high")
     table.add_row("slowest core, us", *(f"{t.levels[n].core_ns / 1000:.3g}" for n in levels))

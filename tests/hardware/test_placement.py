@@ -52,7 +52,7 @@ def drawn() -> st.SearchStrategy[QuantizedGraph]:
 @given(drawn(), chips(), st.sampled_from(Objective))
 def test_every_placement_holds(graph: QuantizedGraph, chip: Chip, objective: Objective) -> None:
     mapping = map_network(graph, chip, objective=objective)
-    if mapping.logical is None:  # then it says why, in numbers
+    if mapping.placed is None:  # then it says why, in numbers
         errors = [f for f in mapping.findings if f.rule in ("core_limits", "chip_limits")]
         assert errors
         assert all(float(f.value) > float(f.limit) for f in errors)
@@ -186,7 +186,7 @@ def test_a_mapping_is_the_same_every_time() -> None:
         return map_network(graph, chip, tallies=tallies, source="counted")
 
     first = once()
-    assert first.mesh is not None
-    assert first.mesh.chips_used > 1
+    assert first.placed is not None
+    assert first.placed.mesh.chips_used > 1
     assert verify_placement(graph, first.as_json(), chip).findings == []
     assert first.as_json() == once().as_json()

@@ -53,6 +53,9 @@ class Choice:
 MESSAGES_PER_CORE = (np.inf, 1e5, 3e4, 1e4, 3e3, 1e3, 3e2)
 """Rates of exchange: so many messages per step saved are worth one more core."""
 
+TIGHTER = (1.0, 0.7, 0.5, 0.35, 0.25, 0.17)
+"""Shares of the bound that was found with guessed links, at which placements are compared."""
+
 LINK_STEPS = 12
 """Bounds that are tried beyond the slowest core, where links are slower."""
 
@@ -96,6 +99,27 @@ class Chooser:
             else:
                 low = middle + 1
         return best
+
+    def candidates(self, *, budget: int, objective: Objective) -> list[Choice]:
+        """Return choices that are worth placing to see their links: one where the cores fit on a chip or only their number counts.
+
+        With several chips ``choose`` had to guess the links; so tighter bounds on the cores follow, each with the fewest messages.
+        """
+        first = self.choose(budget=budget, objective=objective)
+        found = [first]
+        if objective is Objective.CORES or first.cores <= self.chip.cores_per_chip or first.cores > budget or first.impossible:
+            return found
+        slowest = max(float(option.core_ns.max()) for option in self.options.values())
+        for share in TIGHTER:
+            bound = min(first.bound_ns, slowest) * share
+            tried = [self.at(bound, messages_per_core=rate) for rate in MESSAGES_PER_CORE]
+            good = [one for one in tried if one.cores <= budget and not one.impossible]
+            if not good:
+                break
+            best = min(good, key=lambda one: (sum(one.messages.values()), one.cores))
+            if all(best.tiles != one.tiles for one in found):
+                found.append(best)
+        return found
 
     def at(self, bound_ns: float, *, messages_per_core: float = np.inf) -> Choice:
         """Return the fewest cores whose time stays within ``bound_ns``; or some more, each for ``messages_per_core`` messages less."""

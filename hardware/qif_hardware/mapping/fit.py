@@ -31,6 +31,6 @@ def placement_findings(graph: QuantizedGraph, chip: Chip) -> tuple[Finding, ...]
                 value=choice.cores,
                 limit=f"{chip.cores_per_chip} per chip, {largest.chips} chips at most",
                 remedy=f"{chips} chip{'s' if chips > 1 else ''} at least; `qif-deploy map` says where everything sits",
-            )  # fmt: skip
+            )
         )
     return tuple(found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping as MappingOf
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,11 +27,21 @@ from qif_hardware.rules import layer_findings, network_findings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Placed:
+    """Cores with their places, the messages between them, and the time that follows."""
+
+    logical: LogicalCores
+    traffic: Traffic
+    mesh: Mesh
+    time: TimeEstimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NetworkMapping:
     """Layers, cores, places and time of one network on one target.
 
-    ``cores`` is the number used, or needed where it does not fit. ``logical``, ``mesh``, ``traffic`` and ``time`` are None where a layer
-    fits no core or the cores are too few; ``findings`` then says why.
+    ``cores`` is the number used, or needed where it does not fit. ``placed`` is None where a layer fits no core or the cores are too few;
+    ``findings`` then says why.
     """
 
     target: str
@@ -42,16 +51,13 @@ class NetworkMapping:
     choice: Choice
     layers: tuple[LayerReport, ...]
     findings: tuple[Finding, ...]
-    logical: LogicalCores | None
-    traffic: Traffic | None
-    mesh: Mesh | None
-    time: TimeEstimate | None
+    placed: Placed | None
     injected_messages: float
 
     @property
     def fits(self) -> bool:
         """Whether the network has a place and no rule forbids it."""
-        return self.logical is not None and not any(f.severity is Severity.ERROR for f in self.findings)
+        return self.placed is not None and not any(f.severity is Severity.ERROR for f in self.findings)
 
     @property
     def cores(self) -> int:
@@ -64,7 +70,7 @@ class NetworkMapping:
             "target": self.target,
             "fits": self.fits,
             "cores": self.cores,
-            "chips": None if self.mesh is None else self.mesh.chips_used,
+            "chips": None if self.placed is None else self.placed.mesh.chips_used,
             "system": {"chips": self.chip.chips, "cores_per_chip": self.chip.cores_per_chip},
             "layers": [layer.as_json() for layer in self.layers],
             "shared_cores": [list(group) for group in self.choice.shared],
@@ -74,7 +80,7 @@ class NetworkMapping:
             "activity": {"source": self.activity.source, "spikes_per_step": {n: float(s.sum()) for n, s in self.activity.spikes.items()}},
             "findings": [finding.as_json() for finding in self.findings],
             "utilisation": self.utilisation(),
-            "time": None if self.time is None else self.time.as_json(),
+            "time": None if self.placed is None else self.placed.time.as_json(),
             "traffic": self._traffic_json(),
             "placement": self.placement(),
         }
@@ -82,40 +88,42 @@ class NetworkMapping:
 
     def utilisation(self) -> dict[str, float] | None:
         """Mean share of each ceiling over the cores used, and of the fullest resource of each core."""
-        if self.logical is None:
+        if self.placed is None:
             return None
-        rows = [shares(words, self.chip.limits) for words in self.logical.words]
+        rows = [shares(words, self.chip.limits) for words in self.placed.logical.words]
         found = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
         return found | {"fullest_resource": float(np.mean([max(row.values()) for row in rows]))}
 
     def placement(self) -> list[dict[str, Any]] | None:
         """Every core with its place, its pieces and its words."""
-        if self.logical is None or self.mesh is None:
+        if self.placed is None:
             return None
+        logical, mesh = self.placed.logical, self.placed.mesh
         projections = {layer.name: layer.projections for layer in self.lowered.layers}
         return [
             {
                 "core": number,
-                "chip": int(self.mesh.chip[number]),
-                "router": [int(self.mesh.x[number]), int(self.mesh.y[number])],
-                "slot": int(self.mesh.slot[number]),
-                "pieces": [piece.as_json(projections[piece.layer]) for piece in self.logical.pieces[number]],
-                "words": self.logical.words[number].as_json(),
+                "chip": int(mesh.chip[number]),
+                "router": [int(mesh.x[number]), int(mesh.y[number])],
+                "slot": int(mesh.slot[number]),
+                "pieces": [piece.as_json(projections[piece.layer]) for piece in logical.pieces[number]],
+                "words": logical.words[number].as_json(),
             }
-            for number in range(self.logical.count)
+            for number in range(logical.count)
         ]
 
     def _traffic_json(self) -> dict[str, Any] | None:
-        if self.traffic is None or self.mesh is None:
+        if self.placed is None:
             return None
-        between = self.mesh.chip[self.traffic.source] != self.mesh.chip[self.traffic.target]
+        mesh, traffic = self.placed.mesh, self.placed.traffic
+        between = mesh.chip[traffic.source] != mesh.chip[traffic.target]
         return {
-            "messages_per_step": self.traffic.total,
+            "messages_per_step": traffic.total,
             "injected_per_step": self.injected_messages,
-            "between_chips_per_step": float(self.traffic.messages[between].sum()),
-            "hops_per_step": self.mesh.hops,
-            "hops_per_step_before_swaps": self.mesh.hops_before,
-            "chip_hops_per_step": self.mesh.chip_hops,
+            "between_chips_per_step": float(traffic.messages[between].sum()),
+            "hops_per_step": mesh.hops,
+            "hops_per_step_before_swaps": mesh.hops_before,
+            "chip_hops_per_step": mesh.chip_hops,
         }
 
 
@@ -144,23 +152,36 @@ def map_network(
     choice = chooser.choose(budget=chip.cores, objective=Objective.CORES)
     if grow:
         chip = _grown(chip, choice.cores)
-    choice = chooser.on(chip).choose(budget=chip.cores, objective=objective)
-    findings = [*network_findings(graph, lowered, chip), *layer_findings(choice, chip)]
+    choices = chooser.on(chip).candidates(budget=chip.cores, objective=objective)
+    findings = network_findings(graph, lowered, chip)
+    choice = choices[0]
     if choice.impossible or choice.cores > chip.cores:
         return NetworkMapping(
-            target=chip.name, chip=chip, lowered=lowered, activity=activity, choice=choice, findings=tuple(findings),
-            layers=_reports(lowered, choice, chip, None), logical=None, traffic=None, mesh=None, time=None, injected_messages=0.0,
+            target=chip.name, chip=chip, lowered=lowered, activity=activity, choice=choice,
+            findings=(*findings, *layer_findings(choice, chip)), layers=_reports(lowered, choice, chip, None), placed=None,
+            injected_messages=0.0,
         )  # fmt: skip
-    logical = cut_layers(lowered, choice, chip, activity, LEVELS)
-    traffic = traffic_of(logical, activity)
-    chip_of = assign_chips(logical.count, traffic, chips=chip.chips, cores_per_chip=chip.cores_per_chip)
-    mesh = place_on_mesh(chip_of, traffic, chip)
+    choice, placed = _best_placed(graph, lowered, activity, chip, choices)
     return NetworkMapping(
         target=chip.name, chip=chip, lowered=lowered, activity=activity, choice=choice, findings=tuple(findings),
-        layers=_reports(lowered, choice, chip, logical), logical=logical, traffic=traffic, mesh=mesh,
-        time=_time(graph, lowered, logical, mesh, traffic, chip),
-        injected_messages=injected_messages(logical, activity, lowered.injected),
+        layers=_reports(lowered, choice, chip, placed.logical), placed=placed,
+        injected_messages=injected_messages(placed.logical, activity, lowered.injected),
     )  # fmt: skip
+
+
+def _best_placed(
+    graph: QuantizedGraph, lowered: Lowered, activity: Activity, chip: Chip, choices: Sequence[Choice]
+) -> tuple[Choice, Placed]:
+    """Place every choice and keep the one with the shortest typical step, the fewest cores among equal ones."""
+    found = []
+    for choice in choices:
+        logical = cut_layers(lowered, choice, chip, activity, LEVELS)
+        traffic = traffic_of(logical, activity)
+        chip_of = assign_chips(logical.count, traffic, chips=chip.chips, cores_per_chip=chip.cores_per_chip)
+        mesh = place_on_mesh(chip_of, traffic, chip)
+        time = _time(graph, lowered, logical, mesh, traffic, chip)
+        found.append((choice, Placed(logical=logical, traffic=traffic, mesh=mesh, time=time)))
+    return min(found, key=lambda one: (one[1].time.levels["typical"].step_ns, one[0].cores))
 
 
 def _grown(chip: Chip, cores: int) -> Chip:
@@ -208,8 +229,3 @@ def _time(graph: QuantizedGraph, lowered: Lowered, logical: LogicalCores, mesh: 
         depth=lowered.depth,
         static_w=static_power_w(chip, cores=logical.count, chips=mesh.chips_used),
     )
-
-
-def words_by_core(mapping: NetworkMapping) -> Sequence[MappingOf[str, float]]:
-    """Return, per core, the share of each ceiling that it uses."""
-    return [] if mapping.logical is None else [shares(words, mapping.chip.limits) for words in mapping.logical.words]

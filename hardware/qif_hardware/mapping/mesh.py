@@ -136,7 +136,8 @@ def link_loads(mesh: Mesh, traffic: Traffic) -> tuple[Mapping[Link, float], Mapp
     (ax, ay), (bx, by) = _chip_places(a[away], chips), _chip_places(b[away], chips)
     for (x, y, to_x, to_y), messages in _grouped(np.stack([ax, ay, bx, by]), traffic.messages[away]):
         for one, two in _route((x, y), (to_x, to_y)):
-            outer[(*one, *two)] = outer.get((*one, *two), 0.0) + messages
+            border = (*one, *two)
+            outer[border] = outer.get(border, 0.0) + messages
     return inner, outer
 
 

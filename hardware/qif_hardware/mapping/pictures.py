@@ -60,19 +60,19 @@ def core_cells(mapping: NetworkMapping) -> list[CoreCell]:
     """Return every core with its place, its layers and its fullest resource; empty where nothing was placed."""
     from qif_deploy.plots.core_map import CoreCell
 
-    if mapping.logical is None or mapping.mesh is None:
+    if mapping.placed is None:
         return []
     cells = []
-    for number, words in enumerate(mapping.logical.words):
+    for number, words in enumerate(mapping.placed.logical.words):
         used = shares(words, mapping.chip.limits)
         binding = fullest(used)
         cells.append(
             CoreCell(
-                chip=int(mapping.mesh.chip[number]),
-                column=int(mapping.mesh.x[number]),
-                row=int(mapping.mesh.y[number]),
-                slot=int(mapping.mesh.slot[number]),
-                layers=tuple(piece.layer for piece in mapping.logical.pieces[number]),
+                chip=int(mapping.placed.mesh.chip[number]),
+                column=int(mapping.placed.mesh.x[number]),
+                row=int(mapping.placed.mesh.y[number]),
+                slot=int(mapping.placed.mesh.slot[number]),
+                layers=tuple(piece.layer for piece in mapping.placed.logical.pieces[number]),
                 used=used[binding],
                 binding=binding,
             )
@@ -84,9 +84,9 @@ def traffic_links(mapping: NetworkMapping) -> list[LinkLoad]:
     """Return the load of every link of the meshes; empty where nothing was placed."""
     from qif_deploy.plots.core_map import LinkLoad
 
-    if mapping.mesh is None or mapping.traffic is None:
+    if mapping.placed is None:
         return []
-    inner, _ = link_loads(mapping.mesh, mapping.traffic)
+    inner, _ = link_loads(mapping.placed.mesh, mapping.placed.traffic)
     return [
         LinkLoad(chip=chip, column=x, row=y, to_column=to_x, to_row=to_y, messages=messages)
         for (chip, x, y, to_x, to_y), messages in sorted(inner.items())

@@ -125,4 +125,5 @@ def _pareto(cores: Ints, *costs: NDArray[Any]) -> Ints:
             continue
         held[:, n] = values[:, place]
         kept.append(place)
-    return order[kept].astype(np.int64)
+    found: Ints = order[kept].astype(np.int64)
+    return found
