@@ -246,8 +246,9 @@ def _most_neurons(layer: CoreLayer, chip: Chip, consumers: tuple[Consumer, ...])
 def _too_large(layer: CoreLayer, chip: Chip, consumers: tuple[Consumer, ...]) -> UnsupportedError:
     used = shares(Words(*map(int, tile_words(layer, Tile(1, 1, 1), chip, consumers))), chip.limits)
     worst = max(used, key=lambda name: used[name])
+    what = "in all" if worst == "total" else f"of {worst}"
     return UnsupportedError(
-        f"layer {layer.name!r}: one neuron alone needs {used[worst] * chip.limits[worst]:.0f} words of {worst}, a core of {chip.name!r} "
+        f"layer {layer.name!r}: one neuron alone needs {used[worst] * chip.limits[worst]:.0f} words {what}, a core of {chip.name!r} "
         f"has {chip.limits[worst]}; reduce its fan-in"
     )
 

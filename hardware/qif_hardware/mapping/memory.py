@@ -68,7 +68,7 @@ def tile_words(layer: CoreLayer, tile: Tile, chip: Chip, consumers: Sequence[Con
     return Words(
         synmem=synmem,
         axon_in=sum((axon_in_words(p, tile, chip) for p in layer.projections), 0),
-        axon_map=axon_map_words(tile, chip, consumers),
+        axon_map=axon_map_words(tile, chip, consumers) * max((p.copies for p in layer.projections), default=1),
         axon_mem=axon_mem_words(tile, chip, consumers),
         neurons=tile.w * tile.h * tile.c * chip.state_words,
         groups=groups + 0 * tile.c,

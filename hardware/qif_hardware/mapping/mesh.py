@@ -38,8 +38,8 @@ class Mesh:
     chips_used: int
 
 
-def place_on_mesh(chip_of: Ints, traffic: Traffic, chip: Chip) -> Mesh:
-    """Give every core a router: along a snake on its chip, then swapped."""
+def place_on_mesh(chip_of: Ints, traffic: Traffic, chip: Chip, *, swaps: int = SWAPS) -> Mesh:
+    """Give every core a router: along a snake on its chip, then at most ``swaps`` swaps per chip."""
     sx, sy, slot = _snake_places(chip)
     place = np.zeros(len(chip_of), np.int64)
     before = after = 0.0
@@ -47,7 +47,7 @@ def place_on_mesh(chip_of: Ints, traffic: Traffic, chip: Chip) -> Mesh:
         mine = np.flatnonzero(chip_of == number)
         weights = _inner(mine, len(chip_of), traffic, chip.cores_per_chip)
         distance = np.abs(sx[:, None] - sx[None, :]) + np.abs(sy[:, None] - sy[None, :])
-        order, saved_from, saved_to = _swapped(weights, distance.astype(np.float64))
+        order, saved_from, saved_to = _swapped(weights, distance.astype(np.float64), swaps)
         place[mine] = order[: len(mine)]
         before, after = before + saved_from, after + saved_to
     (ax, ay), (bx, by) = (_chip_places(chip_of[ends], int(chip_of.max()) + 1) for ends in (traffic.source, traffic.target))
@@ -78,7 +78,7 @@ def _inner(mine: Ints, count: int, traffic: Traffic, places: int) -> Floats:
     return summed
 
 
-def _swapped(weights: Floats, distance: Floats) -> tuple[Ints, float, float]:
+def _swapped(weights: Floats, distance: Floats, swaps: int) -> tuple[Ints, float, float]:
     """Return the place per core after swaps, and hop-weighted traffic before and after.
 
     With ``C[i, p]`` the cost of core i at place p, swapping i and j changes the sum by
@@ -87,7 +87,7 @@ def _swapped(weights: Floats, distance: Floats) -> tuple[Ints, float, float]:
     place = np.arange(len(weights))
     cost = weights @ distance
     first = float((weights * distance).sum()) / 2
-    for _ in range(SWAPS):
+    for _ in range(swaps):
         pull = cost[:, place]  # pull[i, j]: core i at the place of core j
         own = np.diag(pull)
         change = pull + pull.T - own[:, None] - own[None, :] + 2 * weights * distance[np.ix_(place, place)]
