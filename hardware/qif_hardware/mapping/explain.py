@@ -107,7 +107,7 @@ def _fix(layer: CoreLayer, chip: Chip, consumers: Sequence[Consumer], cores: int
         narrow = replace(layer, projections=tuple(replace(p, bits=min(p.bits, bits)) for p in layer.projections))
         found = fewest_cores(narrow, chip, consumers)
         if found is not None and found < cores:
-            return f"weights of {bits} bits instead of {widest}: {found} cores"
+            return f"weights of {bits} bits instead of {widest}: {found} core{'' if found == 1 else 's'}"
     channels, height, width = layer.shape
     if height * width == 1 or channels == 1:
         return "fewer neurons or inputs; narrower weights alone do not save a core"
