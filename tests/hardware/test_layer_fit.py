@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from math import ceil
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -210,3 +213,11 @@ def test_what_fits_nowhere_is_told_with_numbers() -> None:
         fit_layer(DenseLayer(inputs=4, outputs=4), tile=(1, 1, 5))
     with pytest.raises(InputError, match="target 'wide' is a number format"):
         fit_layer(DenseLayer(inputs=4, outputs=4), target="wide")
+
+
+def test_the_example_of_the_document_runs() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(example, names)
+    assert names["fit"].cores == 28
