@@ -28,7 +28,7 @@ TRIED = (
 """Cases that differ in what the kernel does; the interpreter takes half a second for each."""
 
 
-def interpreted(node: object, state_bits: int, device: torch.device, *, compiled: bool) -> TritonPass:
+def interpreted(node: object, positions: int, state_bits: int, device: torch.device, *, compiled: bool) -> TritonPass:
     """Blocks of 16 neurons, so that there are several and a last one that is not full."""
     return TritonPass(node.constants, state_bits, device, block=16, interpreted=True)  # type: ignore[attr-defined]
 

@@ -15,7 +15,8 @@ from qif_deploy.neuron.fixed_step import fixed_step
 from qif_deploy.neuron.params import ResetMode
 from qif_deploy.neuron.saturation import saturations
 from qif_deploy.simulate.engine.fused_constants import fused_constants
-from qif_deploy.simulate.engine.neuron_kernel import pool_pass, population_pass
+from qif_deploy.simulate.engine.neuron_kernel import population_pass
+from qif_deploy.simulate.engine.signal_kernel import pool_pass
 from qif_deploy.simulate.synapses import sum_pool2d
 from tests.numerics import fused, oracle
 from tests.numerics.mutate import mutant

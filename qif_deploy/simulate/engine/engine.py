@@ -89,7 +89,9 @@ class Engine:
                     folded=self.folded.get(source), device=device,
                 )  # fmt: skip
             elif isinstance(node, Population):
-                self.passes[name] = _population_pass(node, self.plan.state_bits, device, compiled=self.compiled)
+                self.passes[name] = _population_pass(
+                    node, prod(graph.shapes[name][1:]), self.plan.state_bits, device, compiled=self.compiled
+                )
         self.read_last = _read_last(graph)
 
     def share_populations(self, pool: Executor | None, parts: int) -> None:
@@ -119,7 +121,7 @@ class Engine:
                 case CodeInput():
                     signals[name] = self._signal(node, inputs[name])
                     if (node.low, node.high) == (0, 1):
-                        rates[name] = _rates(signals[name], steps)
+                        rates[name] = self._rates(signals[name], steps)
                 case SumPool2d():
                     signals[name] = sum_pool(signals[graph.sources(name)[0]], node, signal_of(graph, name), compiled=self.compiled)
                 case Flatten():
@@ -147,7 +149,25 @@ class Engine:
         frames = codes[:1] if held else codes
         axes = (1, 0, 3, 4, 2) if frames.ndim == 5 else (1, 0, 2)
         dtype = np.uint8 if node.low >= 0 and node.high <= 255 else np.int32
+        if self.compiled and frames.ndim == 5:
+            from qif_deploy.simulate.engine.signal_kernel import order_pass
+
+            signal = np.empty([frames.shape[axis] for axis in axes], dtype)
+            order_pass(frames, signal)
+            return torch.from_numpy(signal)
         return torch.from_numpy(np.ascontiguousarray(frames.transpose(axes), dtype=dtype)).to(self.device)
+
+    def _rates(self, signal: Tensor, steps: int) -> Tensor:
+        """Spikes per sample and position of an input, over time and channels."""
+        held = steps if signal.shape[1] == 1 else 1
+        flat = signal.flatten(2, -2) if signal.ndim == 5 else signal.unsqueeze(2)
+        if not self.compiled:
+            return flat.sum(dim=(1, 3), dtype=torch.int64) * held
+        from qif_deploy.simulate.engine.signal_kernel import rate_pass
+
+        rates = torch.empty((flat.shape[0], flat.shape[2]), dtype=torch.int64)
+        rate_pass(flat.flatten(2).numpy(), rates.numpy())
+        return rates * held
 
     def _results(self, name: str, samples: int, steps: int, record: Recording | None) -> Results:
         """Return arrays to fill: those of ``record`` where the engine's device can write them."""
@@ -199,10 +219,14 @@ class Engine:
     def _read_out(self, name: str, node: ReadoutCodes, signals: Mapping[str, Tensor], steps: int) -> ReadoutArray:
         """Exact in int64, where the sums of all branches fit by the proof."""
         everything = slice(None)
-        currents = [self._branch(branch, signals, everything).current(torch.int64) for branch in self.graph.sources(name)]
-        i = sum(currents[1:], currents[0])[:, :, 0] + torch.tensor(node.bias, device=self.device)
-        i = i.expand(i.shape[0], steps, i.shape[2])
-        found: ReadoutArray = (i.sum(dim=1) if node.reduce is Reduce.SUM else i[:, -1]).cpu().numpy()
+        currents = [self._branch(branch, signals, everything).current(torch.int64)[:, :, 0] for branch in self.graph.sources(name)]
+        i, bias = sum(currents[1:], currents[0]), torch.tensor(node.bias, device=self.device)
+        if node.reduce is Reduce.SUM:
+            held = steps if i.shape[1] == 1 else 1
+            total = i.sum(dim=1) * held + bias * steps
+        else:
+            total = i[:, -1] + bias
+        found: ReadoutArray = total.cpu().numpy()
         return found
 
 
@@ -215,11 +239,11 @@ def _compiled_here(device: torch.device) -> bool:
     return device.type == "cpu"
 
 
-def _population_pass(node: Population, state_bits: int, device: torch.device, *, compiled: bool) -> PopulationPass:
+def _population_pass(node: Population, positions: int, state_bits: int, device: torch.device, *, compiled: bool) -> PopulationPass:
     if compiled:
         from qif_deploy.simulate.engine.compiled_pass import CompiledPass
 
-        return CompiledPass(node.constants, state_bits)
+        return CompiledPass(node.constants, positions, state_bits)
     if device.type == "cuda":
         try:
             from qif_deploy.simulate.engine.triton_pass import TritonPass
@@ -251,13 +275,6 @@ def _read_last(graph: QuantizedGraph) -> dict[str, tuple[str, ...]]:
             synapse = isinstance(graph.nodes[source], DenseCodes | Conv2dCodes)
             readers[graph.sources(source)[0] if synapse else source] = name
     return {name: tuple(signal for signal, last in readers.items() if last == name) for name in set(readers.values())}
-
-
-def _rates(signal: Tensor, steps: int) -> Tensor:
-    """Spikes per sample and position of an input, over time and channels."""
-    held = steps if signal.shape[1] == 1 else 1
-    flat = signal.flatten(2, -2) if signal.ndim == 5 else signal.unsqueeze(2)
-    return flat.sum(dim=(1, 3), dtype=torch.int64) * held
 
 
 def _last(shape: Shape) -> Shape:

@@ -96,19 +96,3 @@ def population_pass(sums, more, direct, direct_weight, shifts, table, scalars, f
             rates[b, p] = fired
         driven[b] += moved
         saturated[b] += clipped
-
-
-@compiled
-def pool_pass(codes, counts, kernel, stride):
-    """Sum over windows: ``codes (frame, height, width, channel)`` in, ``counts`` of the same axes out, in the dtype of ``counts``."""
-    frames, rows, columns, channels = counts.shape
-    for n in range(frames):
-        for y in range(rows):
-            for x in range(columns):
-                out = counts[n, y, x]
-                out[:] = 0
-                for dy in range(kernel[0]):
-                    for dx in range(kernel[1]):
-                        source = codes[n, y * stride[0] + dy, x * stride[1] + dx]
-                        for c in range(channels):
-                            out[c] += source[c]
