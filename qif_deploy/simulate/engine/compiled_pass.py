@@ -35,14 +35,16 @@ class CompiledPass:
         k: constants.
         positions: of the population.
         state_bits: 32 or 64, as the plan proved.
+        unsaturated: whether it is proven that nothing saturates.
     """
 
-    def __init__(self, k: FixedConstants, positions: int, state_bits: int) -> None:
+    def __init__(self, k: FixedConstants, positions: int, *, state_bits: int, unsaturated: bool) -> None:
         self.dtype = torch.int32 if state_bits == 32 else torch.int64
         constants = fused_constants(k, np.int32 if state_bits == 32 else np.int64)
         self.together = max(n for n in range(1, positions + 1) if positions % n == 0 and (n == 1 or n * k.channels <= LANES))
         self.table = np.tile(constants.table, self.together)
         self.scalars = constants.scalars
+        self.unsaturated = unsaturated
         self.pool: Executor | None = None
         self.parts = 1
 
@@ -65,7 +67,7 @@ class CompiledPass:
         def run(n: int) -> None:
             population_pass(
                 arrays[0], arrays[1], arrays[2], weight, shifts, self.table, self.scalars,
-                edges[n], edges[n + 1], spikes, rates, counts[n, 0], counts[n, 1], i, u,
+                edges[n], edges[n + 1], spikes, rates, counts[n, 0], None if self.unsaturated else counts[n, 1], i, u,
             )  # fmt: skip
 
         if self.pool is None or parts == 1:

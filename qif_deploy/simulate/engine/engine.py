@@ -89,10 +89,25 @@ class Engine:
                     folded=self.folded.get(source), device=device,
                 )  # fmt: skip
             elif isinstance(node, Population):
-                self.passes[name] = _population_pass(
-                    node, prod(graph.shapes[name][1:]), self.plan.state_bits, device, compiled=self.compiled
-                )
+                self.passes[name] = self._pass(name, node)
         self.read_last = _read_last(graph)
+
+    def _pass(self, name: str, node: Population) -> PopulationPass:
+        """Return what runs a population on this device."""
+        bits = self.plan.state_bits
+        if self.compiled:
+            from qif_deploy.simulate.engine.compiled_pass import CompiledPass
+
+            positions = prod(self.graph.shapes[name][1:])
+            return CompiledPass(node.constants, positions, state_bits=bits, unsaturated=name in self.plan.unsaturated)
+        if self.device.type == "cuda":
+            try:
+                from qif_deploy.simulate.engine.triton_pass import TritonPass
+            except MissingDependencyError:
+                pass
+            else:
+                return TritonPass(node.constants, bits, self.device)
+        return StepwisePass(node.constants, bits, self.device)
 
     def share_populations(self, pool: Executor | None, parts: int) -> None:
         """Have the populations of a tile split over ``pool`` where one tile is all that there is to run; None: a thread per tile."""
@@ -237,21 +252,6 @@ def _compiled_here(device: torch.device) -> bool:
     except MissingDependencyError:
         return False
     return device.type == "cpu"
-
-
-def _population_pass(node: Population, positions: int, state_bits: int, device: torch.device, *, compiled: bool) -> PopulationPass:
-    if compiled:
-        from qif_deploy.simulate.engine.compiled_pass import CompiledPass
-
-        return CompiledPass(node.constants, positions, state_bits)
-    if device.type == "cuda":
-        try:
-            from qif_deploy.simulate.engine.triton_pass import TritonPass
-        except MissingDependencyError:
-            pass
-        else:
-            return TritonPass(node.constants, state_bits, device)
-    return StepwisePass(node.constants, state_bits, device)
 
 
 def _keep(results: Results, record: Recording) -> None:
