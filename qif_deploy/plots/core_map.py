@@ -60,10 +60,13 @@ class LinkLoad:
 def plot_core_map(cells: Sequence[CoreCell], size: MeshSize, *, title: str) -> Figure:
     """Draw one panel per chip: colour is the share of the fullest resource, the frame says which one it is.
 
+    On a few chips a core also carries the number of its layer, counted along the network, and a plus where it has more than one.
+
     Raises:
         InputError: no cores.
     """
-    figure, panels = _panels(sorted({cell.chip for cell in cells}), size, title)
+    numbered = len({cell.chip for cell in cells}) <= NAMED_CHIPS
+    figure, panels = _panels(sorted({cell.chip for cell in cells}), size, title + ("; numbers: layers in their order" if numbered else ""))
     names = list(dict.fromkeys(name for cell in cells for name in cell.layers))
     across = ceil(sqrt(size.slots))
     image = None
@@ -77,7 +80,7 @@ def plot_core_map(cells: Sequence[CoreCell], size: MeshSize, *, title: str) -> F
                 [x - 0.4, x + 0.4, x + 0.4, x - 0.4, x - 0.4], [y - 0.4, y - 0.4, y + 0.4, y + 0.4, y - 0.4],
                 color=RESOURCE_COLOURS.get(cell.binding, "black"), linewidth=1.2,
             )  # fmt: skip
-            if len(panels) <= NAMED_CHIPS:
+            if numbered:
                 label = str(names.index(cell.layers[0])) + ("+" if len(cell.layers) > 1 else "")
                 axes.text(x, y, label, ha="center", va="center", fontsize=4.5)
         image = axes.imshow(shown, vmin=0, vmax=1, cmap="Greys", alpha=0.5, aspect="equal")
@@ -121,7 +124,7 @@ def plot_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: 
     """
     if not rows:
         raise InputError("table plot: no rows; map a network that has a layer")
-    figure = Figure(figsize=(1.25 * len(columns), 0.26 * (len(rows) + 2)), layout="constrained")
+    figure = Figure(figsize=(0.75 * len(columns), 0.26 * (len(rows) + 2)), layout="constrained")
     axes = figure.add_subplot()
     axes.set_axis_off()
     axes.set_title(title, fontsize=9)
