@@ -35,6 +35,7 @@ from qif_hardware.mapping.mapping import NetworkMapping, map_network
 from qif_hardware.mapping.memory import Tile
 from qif_hardware.mapping.timing import core_time_ns
 from qif_hardware.target import load_target
+from qif_hardware.verify_placement import verify_placement
 
 NAMES = ("demo", "vggsnn", "resnet19", "resnet34")
 STEPS = 4
@@ -167,6 +168,7 @@ def table(folder: Path) -> None:
             for objective in Objective:
                 found, wall, cpu = mapped(case, chip, objective)
                 assert found.placed is not None, found.findings
+                assert verify_placement(case.graph, found.as_json(), chip).holds
                 t, mesh, used = found.placed.time, found.placed.mesh, found.utilisation()
                 steps = " / ".join(short(t.levels[n].step_ns / 1000) for n in LEVELS)
                 hops = f"{mesh.hops_before:,.0f}, {mesh.hops:,.0f}"
