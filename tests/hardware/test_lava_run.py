@@ -21,6 +21,7 @@ from qif_deploy.simulate.reference import run_reference
 from qif_hardware.lava.executor_kind import Executor
 from qif_hardware.lava.lowering import lower
 from qif_hardware.lava.run import run_lava
+from qif_hardware.lava.synapse_lowering import Convolution
 from tests.hardware.lava_marks import NEEDS_LAVA
 from tests.networks import LOIHI2, chain, population, random_inputs, residual, weights
 
@@ -72,7 +73,7 @@ def mixed_network() -> QuantizedGraph:
 
 def test_delayed_and_blanked_paths_signed_codes_and_early_firing_are_exact():
     graph = mixed_network()
-    first, second = lower(graph, steps=3).populations
+    first, second = lower(graph, steps=3, convolution=Convolution.CONV).populations
     assert first.constants.bias.max() > first.constants.theta.min(), "some neuron has to fire without input"
     assert [(b.wire.delay, b.wire.keep) for b in second.branches] == [(0, (8, 6)), (1, None)]
     for executor in Executor:

@@ -18,6 +18,7 @@ from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal
 
 from qif_deploy.errors import BackendError
 from qif_hardware.lava.build import Network
+from qif_hardware.lava.executor_kind import Arithmetic
 
 POLL_S = 0.005
 GRACE_S = 2.0
@@ -32,21 +33,22 @@ class ModelError(BackendError):
         self.traceback = traceback
 
 
-def run_config() -> Any:
-    """Return the run configuration: the integer models."""
-    return Loihi2SimCfg(select_tag="fixed_pt")
+def run_config(arithmetic: Arithmetic) -> Any:
+    """Return the run configuration that selects the models of ``arithmetic``."""
+    return Loihi2SimCfg(select_tag=arithmetic.value)
 
 
-def run_guarded(network: Network) -> None:
+def run_guarded(network: Network, arithmetic: Arithmetic = Arithmetic.FIXED_PT) -> None:
     """Run in Lava's normal runtime, one OS process per Lava process, to the end.
 
     Raises:
         ModelError: a model raised or its OS process ended.
     """
     root = network.root
-    root.create_runtime(run_cfg=run_config())
+    config = run_config(arithmetic)
+    root.create_runtime(run_cfg=config)
     runtime = root.runtime
-    root.run(condition=RunSteps(num_steps=network.steps, blocking=False), run_cfg=run_config())
+    root.run(condition=RunSteps(num_steps=network.steps, blocking=False), run_cfg=config)
     ports = runtime.service_to_runtime
     while not all(port.probe() for port in ports):
         _raise_dead(runtime)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from qif_deploy.errors import BackendError
 from qif_hardware.lava.build import Network
+from qif_hardware.lava.executor_kind import Arithmetic
 from qif_hardware.lava.guarded_run import ModelError, run_config
 
 
@@ -44,13 +45,13 @@ class QueuePort:
         return self.queue.popleft()
 
 
-def run_in_process(network: Network) -> None:
+def run_in_process(network: Network, arithmetic: Arithmetic = Arithmetic.FIXED_PT) -> None:
     """Compile, connect the models by queues, and step them ``network.steps`` times.
 
     Raises:
         ModelError: a model raised, or sent or received what it should not.
     """
-    executable = network.root.compile(run_config())
+    executable = network.root.compile(run_config(arithmetic))
     order: graphlib.TopologicalSorter[Any] = graphlib.TopologicalSorter(dict.fromkeys(executable.proc_builders, ()))
     for channel in executable.channel_builders:
         source, target = channel.src_port_initializer, channel.dst_port_initializer

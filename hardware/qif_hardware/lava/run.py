@@ -18,10 +18,11 @@ import qif_deploy.errors
 from qif_deploy.errors import BackendError, BackendTimeout
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.shapes import InputCodes
+from qif_deploy.simulate.float_sim import FloatTrace
 from qif_deploy.simulate.inputs import prepare_inputs
 from qif_deploy.simulate.trace import Trace
 from qif_hardware.lava._lava import require_lava
-from qif_hardware.lava.executor_kind import Executor
+from qif_hardware.lava.executor_kind import Arithmetic, Executor
 from qif_hardware.lava.job_files import FOLDER_PREFIX, JobFiles
 from qif_hardware.lava.lowering import lower
 from qif_hardware.lava.plan import LavaPlan
@@ -77,13 +78,46 @@ def run_plan(
     progress: Progress | None = None,
 ) -> Trace:
     """Execute a lowered network on checked codes ``(time, batch, ...)``; otherwise as ``run_lava``."""
-    samples = next(iter(inputs.values())).shape[1]
     with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as directory:
         files = JobFiles(directory=Path(directory))
-        save_plan(plan, files.directory)
-        files.write(plan, inputs, samples)
-        _run_worker(files, executor, frames=plan.steps * samples, time_limit_s=time_limit_s, progress=progress)
+        _run_job(plan, inputs, files, executor, time_limit_s=time_limit_s, progress=progress)
         return files.read(plan, inputs)
+
+
+def run_lava_float(
+    graph: QuantizedGraph,
+    inputs: Mapping[str, NDArray[np.generic]],
+    *,
+    executor: Executor = Executor.PROCESS,
+    time_limit_s: float = 120.0,
+    progress: Progress | None = None,
+) -> FloatTrace:
+    """Execute ``graph`` on the float models: its own constants without rounding and saturation, in units of one code.
+
+    Arguments and errors as for ``run_lava``.
+    """
+    require_lava()
+    codes = prepare_inputs(graph, inputs, steps=None)
+    plan = lower(graph, steps=next(iter(codes.values())).shape[0])
+    with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as directory:
+        files = JobFiles(directory=Path(directory), arithmetic=Arithmetic.FLOATING_PT)
+        _run_job(plan, codes, files, executor, time_limit_s=time_limit_s, progress=progress)
+        return files.read_float(plan)
+
+
+def _run_job(
+    plan: LavaPlan,
+    inputs: Mapping[str, InputCodes],
+    files: JobFiles,
+    executor: Executor,
+    *,
+    time_limit_s: float,
+    progress: Progress | None,
+) -> None:
+    samples = next(iter(inputs.values())).shape[1]
+    save_plan(plan, files.directory)
+    files.write(plan, inputs, samples)
+    _run_worker(files, executor, frames=plan.steps * samples, time_limit_s=time_limit_s, progress=progress)
 
 
 class _WorkerTraceback(Exception):
@@ -97,7 +131,7 @@ def _run_worker(files: JobFiles, executor: Executor, *, frames: int, time_limit_
     """Start the worker in a session of its own, wait for it, and leave nothing of it behind, whatever happens."""
     deadline = time.monotonic() + time_limit_s
     with files.log.open("wb") as log:
-        arguments = [str(files.directory), executor.value, str(os.getpid())]
+        arguments = [str(files.directory), executor.value, files.arithmetic.value, str(os.getpid())]
         worker = subprocess.Popen(  # noqa: S603  # our own module under our own interpreter
             [sys.executable, "-W", "default", "-m", "qif_hardware.lava.worker", *arguments],
             cwd=files.directory,  # `-m` puts it on the path: a folder that cannot hold a stray `lava`
