@@ -18,6 +18,7 @@ from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal
 
 from qif_deploy.errors import BackendError
 from qif_hardware.lava.build import Network
+from qif_hardware.lava.discovery import discovery_once
 from qif_hardware.lava.executor_kind import Arithmetic
 
 POLL_S = 0.005
@@ -46,7 +47,8 @@ def run_guarded(network: Network, arithmetic: Arithmetic = Arithmetic.FIXED_PT) 
     """
     root = network.root
     config = run_config(arithmetic)
-    root.create_runtime(run_cfg=config)
+    with discovery_once():
+        root.create_runtime(run_cfg=config)
     runtime = root.runtime
     root.run(condition=RunSteps(num_steps=network.steps, blocking=False), run_cfg=config)
     ports = runtime.service_to_runtime

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from qif_deploy.errors import BackendError
 from qif_hardware.lava.build import Network
+from qif_hardware.lava.discovery import discovery_once
 from qif_hardware.lava.executor_kind import Arithmetic
 from qif_hardware.lava.guarded_run import ModelError, run_config
 
@@ -51,7 +52,8 @@ def run_in_process(network: Network, arithmetic: Arithmetic = Arithmetic.FIXED_P
     Raises:
         ModelError: a model raised, or sent or received what it should not.
     """
-    executable = network.root.compile(run_config(arithmetic))
+    with discovery_once():
+        executable = network.root.compile(run_config(arithmetic))
     order: graphlib.TopologicalSorter[Any] = graphlib.TopologicalSorter(dict.fromkeys(executable.proc_builders, ()))
     for channel in executable.channel_builders:
         source, target = channel.src_port_initializer, channel.dst_port_initializer

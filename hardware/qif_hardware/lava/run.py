@@ -28,6 +28,7 @@ from qif_hardware.lava.lowering import lower
 from qif_hardware.lava.plan import LavaPlan
 from qif_hardware.lava.plan_file import save_plan
 from qif_hardware.lava.process_group import end_group
+from qif_hardware.lava.synapse_lowering import Convolution
 
 POLL_S = 0.05
 GRACE_S = 2.0
@@ -44,6 +45,7 @@ def run_lava(
     inputs: Mapping[str, NDArray[np.generic]],
     *,
     executor: Executor = Executor.PROCESS,
+    convolution: Convolution = Convolution.AUTO,
     time_limit_s: float = 120.0,
     progress: Progress | None = None,
 ) -> Trace:
@@ -53,6 +55,7 @@ def run_lava(
         graph: the network.
         inputs: name -> integer codes ``(time, batch, ...)``, or ``(batch, ...)`` to be held, as ``prepare_inputs`` takes them.
         executor: Lava's normal runtime, or the same models in one OS process.
+        convolution: Lava's Conv or Sparse.
         time_limit_s: the run is ended after this, start of the interpreter and compilation included.
         progress: called now and then with the fraction of frames that have reached the readout.
 
@@ -66,7 +69,9 @@ def run_lava(
     require_lava()
     codes = prepare_inputs(graph, inputs, steps=None)
     steps = next(iter(codes.values())).shape[0]
-    return run_plan(lower(graph, steps=steps), codes, executor=executor, time_limit_s=time_limit_s, progress=progress)
+    return run_plan(
+        lower(graph, steps=steps, convolution=convolution), codes, executor=executor, time_limit_s=time_limit_s, progress=progress
+    )
 
 
 def run_plan(
