@@ -1,9 +1,10 @@
 """Cells of the product on Lava, one after another in this one interpreter, since its start is most of the time of a short run.
 
-    python -m tests.hardware.lava_batch EXECUTOR [CELL ...]     EXECUTOR: process or in_process; no cell: all of them
+    python -m tests.hardware.lava_batch EXECUTOR FORMS [CELL ...]
 
-Every cell runs with Lava's Sparse and, where it has convolutions, again with its Conv. Prints one line of JSON for each run
-and ends with 1 when one of them is not exact. Imports Lava: never from a test.
+EXECUTOR is process or in_process. FORMS is both (a cell with convolutions runs with Lava's Sparse and again with its Conv) or
+alternating (the one or the other, in turns). No cell: all of them. Prints one line of JSON for each run and ends with 1 when
+one of them is not exact. Imports Lava: never from a test.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from qif_deploy.simulate.compare import compare_traces
 from qif_deploy.simulate.inputs import prepare_inputs
 from qif_deploy.simulate.reference import run_reference
 from qif_hardware.lava.build import build_network
+from qif_hardware.lava.discovery import discovery_once
 from qif_hardware.lava.executor_kind import Executor
 from qif_hardware.lava.guarded_run import run_guarded
 from qif_hardware.lava.in_process import run_in_process
@@ -48,17 +50,23 @@ def run_cell(cell: Combination, executor: Executor, convolution: Convolution) ->
     return comparison.exact is True
 
 
-def main(executor: Executor, names: list[str]) -> int:
+def main(executor: Executor, forms: str, names: list[str]) -> int:
     exact = []
-    for cell in combinations():
-        if names and str(cell) not in names:
-            continue
-        exact.append(run_cell(cell, executor, Convolution.SPARSE))
-        if any(isinstance(node, Conv2dCodes) for node in cell.build().nodes.values()):
-            exact.append(run_cell(cell, executor, Convolution.CONV))
+    with discovery_once():  # for all runs together
+        for number, cell in enumerate(c for c in combinations() if not names or str(c) in names):
+            for convolution in forms_of(cell, forms, number):
+                exact.append(run_cell(cell, executor, convolution))
     print(json.dumps({"runs": len(exact), "exact": sum(exact)}), flush=True)
     return 0 if all(exact) else 1
 
 
+def forms_of(cell: Combination, forms: str, number: int) -> list[Convolution]:
+    """Which processes carry the convolutions of this cell."""
+    both = [Convolution.SPARSE, Convolution.CONV]
+    if forms == "alternating":
+        return [both[number % 2]]
+    return both if any(isinstance(node, Conv2dCodes) for node in cell.build().nodes.values()) else both[:1]
+
+
 if __name__ == "__main__":
-    sys.exit(main(Executor(sys.argv[1]), sys.argv[2:]))
+    sys.exit(main(Executor(sys.argv[1]), sys.argv[2], sys.argv[3:]))
