@@ -27,7 +27,7 @@ from qif_hardware.lava.job_files import FOLDER_PREFIX, JobFiles
 from qif_hardware.lava.lowering import lower
 from qif_hardware.lava.plan import LavaPlan
 from qif_hardware.lava.plan_file import save_plan
-from qif_hardware.lava.process_group import end_group
+from qif_hardware.lava.process_group import end_group, without_interrupts
 from qif_hardware.lava.synapse_lowering import Convolution
 
 POLL_S = 0.05
@@ -157,8 +157,9 @@ def _run_worker(files: JobFiles, executor: Executor, *, frames: int, time_limit_
                 progress(files.frames_done() / frames)
             time.sleep(POLL_S)
     finally:
-        end_group(worker.pid, grace_s=GRACE_S)
-        worker.wait()
+        with without_interrupts():
+            end_group(worker.pid, grace_s=GRACE_S)
+            worker.wait()
     if worker.returncode != 0:
         raise _failure(files, worker.returncode) from _WorkerTraceback(_detail(files))
     if progress is not None:
