@@ -43,7 +43,8 @@ class Balance:
 
 def balance_of(plan: LavaPlan) -> Balance:
     """Return what balancing the paths of ``plan`` adds."""
-    sizes = {node.name: int(np.prod(node.shape)) for node in (*plan.inputs, *plan.populations)}
+    shapes = {node.name: node.shape for node in plan.inputs} | {node.name: node.shape for node in plan.populations}
+    sizes = {name: int(np.prod(shape)) for name, shape in shapes.items()}
     relays = tuple(
         RelayCost(
             synapse=synapse.name,
@@ -55,5 +56,5 @@ def balance_of(plan: LavaPlan) -> Balance:
         if not synapse.wire.direct
     )
     depth = dict.fromkeys((node.name for node in plan.inputs), 0)
-    depth |= {node.name: node.depth for node in (*plan.populations, plan.readout)}
+    depth |= {node.name: node.depth for node in plan.populations} | {plan.readout.name: plan.readout.depth}
     return Balance(depth=depth, latency=plan.latency, relays=relays)

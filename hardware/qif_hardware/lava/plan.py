@@ -152,7 +152,7 @@ class LavaPlan:
     @property
     def synapses(self) -> tuple[SynapsePlan, ...]:
         """Every synapse process."""
-        return tuple(branch for node in (*self.populations, self.readout) for branch in node.branches)
+        return sum((node.branches for node in self.populations), ()) + self.readout.branches
 
     def lava_steps(self, samples: int) -> int:
         """Return the steps of one run over ``samples`` samples streamed back to back."""

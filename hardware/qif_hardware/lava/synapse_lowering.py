@@ -109,7 +109,7 @@ def _dense(task: SynapseTask, node: DenseCodes) -> tuple[DensePlan, ...]:
     digits = weight_digits(weight)
     signal = signal_of(graph, task.source)
     for digit in digits:
-        alone = DenseCodes(weight=digit, shift=0)
+        alone = DenseCodes(weight=digit.astype(np.int32), shift=0)
         _check_doubled(task, task.largest if len(digits) == 1 else int(synapse_range(alone, signal).magnitude.max()), "Dense")
     return tuple(
         DensePlan(
