@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from qif_hardware.lava._lava import require_lava
+from qif_hardware.lava.compat import compat_wanted, patch_lava
 from qif_hardware.lava.executor_kind import Arithmetic, Executor
 from qif_hardware.lava.job_files import FOLDER_PREFIX, JobFiles
 from qif_hardware.lava.plan_file import load_plan
@@ -44,6 +45,8 @@ def _run(files: JobFiles, executor: Executor) -> None:
     require_lava()
     plan = load_plan(files.directory)
     samples = int(np.load(files.readout, mmap_mode="r").shape[0])
+    if compat_wanted():
+        patch_lava()
     # Here, not at the head: importing Lava has effects on the whole interpreter and needs the check above.
     from qif_hardware.lava.build import build_network
     from qif_hardware.lava.guarded_run import run_guarded
