@@ -96,6 +96,7 @@ def test_patched_lava_is_exact(lava, tmp_path):
     """Dense, Sparse, Conv on a map of 130 pixels, reshaping ports, both executors."""
     (tmp_path / "script.py").write_text(SCRIPT)
     env = os.environ | {compat.SWITCH: "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, str(tmp_path / "script.py")], env=env, capture_output=True, text=True, check=False)
+    script = [sys.executable, str(tmp_path / "script.py")]
+    done = subprocess.run(script, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["True"] * 3

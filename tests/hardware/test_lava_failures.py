@@ -20,7 +20,7 @@ from qif_deploy.errors import BackendError, BackendTimeout, MissingDependencyErr
 from qif_deploy.simulate.compare import compare_traces
 from qif_deploy.simulate.inputs import prepare_inputs
 from qif_deploy.simulate.reference import run_reference
-from qif_hardware.lava import _lava, process_group
+from qif_hardware.lava import _lava, compat, process_group
 from qif_hardware.lava.executor_kind import Executor
 from qif_hardware.lava.lowering import lower
 from qif_hardware.lava.process_group import end_group, living_members
@@ -218,7 +218,7 @@ def caller(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int, set[str
         "run_lava(chain(), random_inputs(chain(), samples=5000), progress=lambda f: print(f, flush=True))\n"
     )
     (tmp_path / "tmp").mkdir()
-    env = {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "tmp")}
+    env = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "tmp")}
     with subprocess.Popen([sys.executable, str(script)], env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         while float(process.stdout.readline()) == 0.0:
@@ -258,6 +258,7 @@ def test_a_missing_or_unsupported_lava_is_an_error_with_the_install_line(monkeyp
 
     monkeypatch.setattr(_lava.importlib.metadata, "version", installed)
     monkeypatch.setattr(_lava.sys, "version_info", python)
+    monkeypatch.delenv(compat.SWITCH, raising=False)
     with pytest.raises(MissingDependencyError, match=r"pip install 'qif-deploy\[lava\]'"):
         run_lava(chain(), {"image": np.zeros((1, 1, 8, 8), np.int64)})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import subprocess
 import sys
 from itertools import pairwise
@@ -132,5 +133,7 @@ def test_a_script_without_main_guard_runs_once(tmp_path):
     )
     (tmp_path / "lava").mkdir()  # a folder of the user's that must not be taken for the package
     (tmp_path / "lava" / "__init__.py").write_text("raise RuntimeError('not the package')")
-    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "started\n(1, 10)\n", "")

@@ -1,4 +1,4 @@
-"""Lava on Python 3.11 to 3.13 and numpy 2: three patches of the archived lava-nc 0.10, off unless asked for.
+"""Lava on Python 3.11 to 3.13 and numpy 2: patches for the archived lava-nc 0.10, off unless asked for.
 
 Unsupported by Lava's makers, who stop at Python 3.10 and numpy 1. ``QIF_DEPLOY_LAVA_COMPAT=1`` in the environment asks for it; lava-nc
 has to be installed past its own limits (``INSTALL_LINE``). The patches hold for the worker's interpreter alone.
@@ -9,7 +9,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import multiprocessing
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,9 +30,18 @@ def compat_wanted() -> bool:
 
 def patch_lava() -> None:
     """Import Lava so that newer Pythons and numpy can; before any other import of it. Changes nothing where nothing is wrong."""
+    _keep_socket_paths_short()
     _import_var_model()
     _reshape_by_position()
     _widen_conv_geometry()
+
+
+def _keep_socket_paths_short() -> None:
+    """Python 3.12 makes every temporary folder's path absolute, and that of a socket in a deep one too long for the kernel."""
+    folder = Path("sockets")  # in the worker's folder, with which it is removed
+    folder.mkdir(exist_ok=True)
+    process: Any = multiprocessing.current_process()
+    process._config["tempdir"] = str(folder)
 
 
 def _import_var_model() -> None:
