@@ -63,21 +63,36 @@ def run_guarded(network: Network, arithmetic: Arithmetic = Arithmetic.FIXED_PT) 
 
 def _raise_after_error(runtime: Any) -> None:
     """The runtime reports an error; the model that caused it is about to deliver its exception."""
-    deadline = time.monotonic() + GRACE_S
-    while time.monotonic() < deadline:
-        _raise_dead(runtime)
-        time.sleep(POLL_S)
+    _wait_for_exception(runtime)
+    _raise_dead(runtime)
     raise ModelError("the runtime reported an error without a cause", "")
 
 
 def _raise_dead(runtime: Any) -> None:
-    """Raise for the first OS process that has ended or delivered an exception."""
+    """Raise for an OS process that has delivered an exception, else for the first that has ended."""
+    actors = runtime._messaging_infrastructure.actors
+    ended = [not actor.is_alive() for actor in actors]
+    if not any(ended):
+        return
+    # An error ends the innocent too, with exit code 0: the one that raised may be further down the list, or not be heard of yet.
+    _wait_for_exception(runtime)
+    position = min((n for n, gone in enumerate(ended) if gone), key=lambda n: (not actors[n].exitcode, n))
+    raise ModelError(f"{_name(runtime, position)} ended with exit code {actors[position].exitcode}", "")
+
+
+def _wait_for_exception(runtime: Any) -> None:
+    """Raise the first exception that some OS process delivers within the grace."""
+    deadline = time.monotonic() + GRACE_S
+    while True:
+        for position, actor in enumerate(runtime._messaging_infrastructure.actors):
+            if actor.exception is not None:
+                error, traceback = actor.exception
+                raise ModelError(f"{_name(runtime, position)}: {type(error).__name__}: {error}", traceback)
+        if time.monotonic() > deadline:
+            return
+        time.sleep(POLL_S)
+
+
+def _name(runtime: Any, position: int) -> str:
     names = [process.name for process in runtime._executable.proc_builders]
-    for position, actor in enumerate(runtime._messaging_infrastructure.actors):
-        alive = actor.is_alive()  # before the exception: one that is sent between the two is then still found
-        name = f"process {names[position]!r}" if position < len(names) else "the runtime service"
-        if actor.exception is not None:
-            error, traceback = actor.exception
-            raise ModelError(f"{name}: {type(error).__name__}: {error}", traceback)
-        if not alive:
-            raise ModelError(f"{name} ended with exit code {actor.exitcode}", "")
+    return f"process {names[position]!r}" if position < len(names) else "the runtime service"
