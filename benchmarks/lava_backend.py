@@ -1,8 +1,9 @@
 """Lava next to the batched engine: time per step and its growth, deep networks, and a trained network's accuracy.
 
-    python benchmarks/lava.py growth                    # layers and neurons, both executors
-    python benchmarks/lava.py deep                      # VGGSNN and ResNet-19, narrow
-    python benchmarks/lava.py accuracy NET.nir --samples 200
+    python benchmarks/lava_backend.py growth                    # layers and neurons, both executors
+    python benchmarks/lava_backend.py synapses                  # one step of a 3x3 convolution, Lava's Conv against its Sparse
+    python benchmarks/lava_backend.py deep                      # VGGSNN and ResNet-19, narrow
+    python benchmarks/lava_backend.py accuracy NET.nir --samples 200
 
 Every run is compared with the reference, array by array, before its time counts. The time of a step is the difference of
 two runs of different length, so that no start is in it; the smallest of several differences.
@@ -15,6 +16,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,16 +27,18 @@ from timing import best_seconds, machine
 from qif_deploy.analysis.range_proof import prove_ranges
 from qif_deploy.api.loading import dataset_inputs, load_network
 from qif_deploy.ir.graph import QuantizedGraph
-from qif_deploy.ir.nodes import CodeInput, DenseCodes, ReadoutCodes
+from qif_deploy.ir.nodes import CodeInput, Conv2dCodes, ConvGeometry, DenseCodes, ReadoutCodes
 from qif_deploy.shapes import InputCodes
 from qif_deploy.simulate.compare import compare_traces
 from qif_deploy.simulate.engine.batched import run_batched
 from qif_deploy.simulate.reference import run_reference
 from qif_hardware.lava.balance import balance_of
 from qif_hardware.lava.executor_kind import Executor
+from qif_hardware.lava.layout import conv_weight_to_lava
 from qif_hardware.lava.lowering import lower
 from qif_hardware.lava.plan import SparsePlan
 from qif_hardware.lava.run import run_lava
+from qif_hardware.lava.sparse_matrix import compressed, conv_entries
 
 STEPS, FEWER, MORE = 4, 50, 300
 LIMIT_S = 1200.0
@@ -114,6 +118,30 @@ def growth(rounds: int) -> None:
         print(f"| {layers} x {neurons} | {lava:.2f} | {in_process:.2f} | {engine / (STEPS * MORE) * 1e3:.4f} | {processes} |", flush=True)
 
 
+def synapses(rounds: int) -> None:
+    """Print the arithmetic of one step of a 3x3 convolution as Lava's Conv and as the product of its Sparse; 10 % spikes."""
+    from lava.proc.conv.utils import conv
+    from scipy.sparse import csr_matrix
+
+    print("| map, channels in and out | weights of the matrix | Conv ms | Sparse ms | ratio |")
+    print("| --- | --- | --- | --- | --- |")
+    for size, inputs, outputs in ((8, 8, 8), (16, 16, 16), (32, 8, 8), (32, 16, 16), (16, 32, 32), (8, 64, 64), (32, 32, 32)):
+        rng = np.random.default_rng(size)
+        node = Conv2dCodes(weight=rng.integers(1, 128, (outputs, inputs, 3, 3)), shift=0, geometry=ConvGeometry(padding=(1, 1)))
+        rows = compressed(conv_entries(node, (inputs, size, size)), inputs * size * size)
+        matrix = csr_matrix((rows.values.astype(np.int32), rows.columns, rows.starts), shape=(rows.starts.size - 1, inputs * size * size))
+        kernel, spikes = conv_weight_to_lava(node.weight), rng.random((size, size, inputs)) < 0.1
+        flat, pairs = spikes.ravel().astype(np.int32), ((3, 3), (1, 1), (1, 1), (1, 1))
+        if not np.array_equal(conv(spikes, kernel, *pairs, 1).ravel(), matrix.dot(flat)):
+            raise SystemExit("Conv and Sparse differ; nothing is timed")
+        ways = {"conv": partial(conv, spikes, kernel, *pairs, 1), "sparse": partial(matrix.dot, flat)}
+        found = best_seconds(ways, rounds=10 * rounds)
+        took = [found[name] * 1e3 for name in ("conv", "sparse")]
+        print(
+            f"| {size}x{size}, {inputs} -> {outputs} | {matrix.nnz} | {took[0]:.2f} | {took[1]:.2f} | {took[0] / took[1]:.1f} |", flush=True
+        )
+
+
 def deep(width: float, samples: int) -> None:
     """Print one line per deep network, run in the normal runtime."""
     print("| network | T | samples | exact | spikes | populations | Conv / Sparse / Dense | latency, relay neurons | seconds |")
@@ -152,7 +180,7 @@ def accuracy(network: Path, samples: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("growth", "deep", "accuracy"))
+    parser.add_argument("what", choices=("growth", "synapses", "deep", "accuracy"))
     parser.add_argument("network", nargs="?", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--samples", type=int, default=32)
@@ -162,6 +190,8 @@ def main() -> None:
     match chosen.what:
         case "growth":
             growth(chosen.rounds)
+        case "synapses":
+            synapses(chosen.rounds)
         case "deep":
             deep(chosen.width, chosen.samples)
         case _:
