@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +20,16 @@ class LayerCounts:
     """Counts of one population or readout per sample, summed over T steps; ``(sample,)`` int64 each.
 
     ``synops`` follow the true fan-out (padding, stride and groups counted) of every spike into this layer; a graded,
-    direct-coded input counts as dense ``macs`` instead. ``updates`` are neuron updates, ``driven`` those of them with a
-    synaptic input that is not zero. ``multiplies`` are those of the neuron equation: two for a quadratic channel, one
-    for a leaky one.
+    direct-coded input counts as dense ``macs`` instead. ``arrivals`` are the spikes that its synapses are sent, ``(branch, sample)`` in
+    the order of the graph's edges, 0 for a graded branch. ``updates`` are neuron updates, ``driven`` those of them with a synaptic
+    input that is not zero. ``multiplies`` are those of the neuron equation: two for a quadratic channel, one for a leaky one.
     """
 
     name: str
     neurons: int
     conv: bool
     spikes: NDArray[np.int64]
+    arrivals: NDArray[np.int64]
     synops: NDArray[np.int64]
     macs: NDArray[np.int64]
     updates: NDArray[np.int64]
@@ -64,30 +65,75 @@ def count_operations(graph: QuantizedGraph, trace: Trace) -> tuple[LayerCounts, 
     return operations_of(graph, Tallies(steps=trace.steps, samples=trace.samples, rates=rates, driven=driven))
 
 
-def operations_of(graph: QuantizedGraph, tallies: Tallies) -> tuple[LayerCounts, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SynapseReach:
+    """What one synapse node does with the spikes of ``source``, the population or input behind pools and flattens.
+
+    ``fan_out``: synapses that a spike meets, per emitting neuron. ``graded``: the source emits codes beyond 0 and 1.
+    """
+
+    name: str
+    source: str
+    conv: bool
+    graded: bool
+    fan_out: NDArray[np.int64]
+
+    @property
+    def connections(self) -> int:
+        """Pairs of a sending and a receiving neuron, zero weights included."""
+        return int(self.fan_out.sum())
+
+    @property
+    def per_position(self) -> NDArray[np.int64]:
+        """Fan-out per place of the map. All channels of a place have one: kernels, windows and groups treat them alike."""
+        flat: NDArray[np.int64] = self.fan_out.reshape(self.fan_out.shape[0], -1)[0]
+        return flat
+
+
+Reaches = Mapping[str, tuple[SynapseReach, ...]]
+
+
+def reaches_of(graph: QuantizedGraph) -> Reaches:
+    """Return population or readout -> its synapses in edge order; worth keeping where many batches are counted."""
+    return {name: tuple(_reach(graph, branch) for branch in graph.sources(name)) for name in (*graph.populations, graph.readout)}
+
+
+def operations_of(graph: QuantizedGraph, tallies: Tallies, reaches: Reaches | None = None) -> tuple[LayerCounts, ...]:
     """Return the operations behind ``tallies``, as ``count_operations`` does for a trace."""
-    return tuple(_layer(graph, tallies, name) for name in (*graph.populations, graph.readout))
+    return tuple(_layer(graph, tallies, name, branches) for name, branches in (reaches_of(graph) if reaches is None else reaches).items())
 
 
-def _layer(graph: QuantizedGraph, tallies: Tallies, name: str) -> LayerCounts:
+def joined_counts(parts: Sequence[tuple[LayerCounts, ...]]) -> tuple[LayerCounts, ...]:
+    """Return the counts of several batches as those of one run, samples in the order of ``parts``."""
+    if len(parts) == 1:
+        return parts[0]
+    per_sample = [f.name for f in fields(LayerCounts) if f.name not in ("name", "neurons", "conv")]
+    return tuple(
+        replace(layers[0], **{name: np.concatenate([getattr(y, name) for y in layers], axis=-1) for name in per_sample})
+        for layers in zip(*parts, strict=True)
+    )
+
+
+def _reach(graph: QuantizedGraph, branch: str) -> SynapseReach:
+    source, fan_out = fan_out_of(graph, branch)
+    signal = signal_of(graph, source)
+    graded = isinstance(graph.nodes[source], CodeInput) and (signal.low, signal.high) != (0, 1)
+    return SynapseReach(name=branch, source=source, conv=isinstance(graph.nodes[branch], Conv2dCodes), graded=graded, fan_out=fan_out)
+
+
+def _layer(graph: QuantizedGraph, tallies: Tallies, name: str, branches: tuple[SynapseReach, ...]) -> LayerCounts:
     samples, steps, neurons = tallies.samples, tallies.steps, int(np.prod(graph.shapes[name]))
     none = np.zeros(samples, np.int64)
-    synops, macs, conv = none.copy(), none.copy(), False
-    for branch in graph.sources(name):
-        conv = conv or isinstance(graph.nodes[branch], Conv2dCodes)
-        source, fan_out = fan_out_of(graph, branch)
-        signal = signal_of(graph, source)
-        if isinstance(graph.nodes[source], CodeInput) and (signal.low, signal.high) != (0, 1):
-            macs += int(fan_out.sum()) * steps
-        else:
-            # All channels of a position have one fan-out: kernels, windows and groups treat them alike.
-            synops += tallies.rates[source] @ fan_out.reshape(fan_out.shape[0], -1)[0]
+    conv = any(branch.conv for branch in branches)
+    arrivals = np.stack([none if branch.graded else tallies.rates[branch.source].sum(axis=1) for branch in branches])
+    synops = sum((tallies.rates[branch.source] @ branch.per_position for branch in branches if not branch.graded), none)
+    macs = none + sum(branch.connections for branch in branches if branch.graded) * steps
     updates = np.full(samples, neurons * steps, np.int64)
     node = graph.nodes[name]
     if not isinstance(node, Population):
         return LayerCounts(
-            name=name, neurons=neurons, conv=conv, spikes=none, synops=synops, macs=macs, updates=updates, driven=updates,
-            multiplies=none, quadratic_multiplies=none,
+            name=name, neurons=neurons, conv=conv, spikes=none, arrivals=arrivals, synops=synops, macs=macs, updates=updates,
+            driven=updates, multiplies=none, quadratic_multiplies=none,
         )  # fmt: skip
     per_channel = neurons // node.constants.channels * steps
     quadratic = int(np.count_nonzero(node.constants.c2m)) * per_channel
@@ -98,6 +144,7 @@ def _layer(graph: QuantizedGraph, tallies: Tallies, name: str) -> LayerCounts:
         neurons=neurons,
         conv=conv,
         spikes=tallies.rates[name].sum(axis=1),
+        arrivals=arrivals,
         synops=synops,
         macs=macs,
         updates=updates,

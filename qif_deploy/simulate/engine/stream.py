@@ -20,7 +20,7 @@ from qif_deploy.simulate.engine.engine import Engine, TileOutcome
 from qif_deploy.simulate.engine.runner import Runner
 from qif_deploy.simulate.engine.workers import usable_device
 from qif_deploy.simulate.inputs import require_steps
-from qif_deploy.simulate.op_counts import LayerCounts, Tallies, operations_of
+from qif_deploy.simulate.op_counts import LayerCounts, Reaches, Tallies, joined_counts, operations_of, reaches_of
 
 SampleCounts = NDArray[np.int64]
 Batches = Iterable[Mapping[str, InputCodes]]
@@ -72,8 +72,7 @@ class _Part:
     """Arrays of one batch; plain NumPy, so that processes can exchange it."""
 
     readout: ReadoutCodes
-    rates: Mapping[str, SampleCounts]
-    driven: Mapping[str, SampleCounts]
+    counts: tuple[LayerCounts, ...]
     saturated: Mapping[str, SampleCounts]
 
 
@@ -104,6 +103,7 @@ def run_stream(
     share = Share() if share is None else share
     parts: dict[int, _Part] = {}
     steps: int | None = None
+    reaches = reaches_of(graph)
     with Runner(Engine(graph, usable_device(device)), threads=threads) as runner:
         done = 0
         for number, inputs in enumerate(batches):
@@ -120,11 +120,11 @@ def run_stream(
                 done += len(outcome.readout)
                 if progress is not None:
                     progress(done)
-            parts[number] = _joined(outcomes)
+            parts[number] = _joined(graph, reaches, found, outcomes)
     steps, parts = _gathered(steps, parts, share)
     if steps is None or not parts:
         raise InputError("the stream holds no sample for this process; give at least one batch per process")
-    return _result(graph, steps, [parts[number] for number in sorted(parts)])
+    return _result(steps, [parts[number] for number in sorted(parts)])
 
 
 def in_batches(inputs: Mapping[str, InputCodes], size: int) -> Iterable[Mapping[str, InputCodes]]:
@@ -134,17 +134,16 @@ def in_batches(inputs: Mapping[str, InputCodes], size: int) -> Iterable[Mapping[
         yield {name: codes[:, start : start + size] for name, codes in inputs.items()}
 
 
-def _joined(outcomes: list[TileOutcome]) -> _Part:
+def _joined(graph: QuantizedGraph, reaches: Reaches, steps: int, outcomes: list[TileOutcome]) -> _Part:
+    """Counted batch by batch, so that what is kept per sample is a number per layer and not a map."""
+
     def join(what: str) -> dict[str, SampleCounts]:
         names = getattr(outcomes[0], what)
         return {name: torch.cat([getattr(outcome, what)[name] for outcome in outcomes]).cpu().numpy() for name in names}
 
-    return _Part(
-        readout=np.concatenate([outcome.readout for outcome in outcomes]),
-        rates=join("rates"),
-        driven=join("driven"),
-        saturated=join("saturated"),
-    )
+    readout = np.concatenate([outcome.readout for outcome in outcomes])
+    tallies = Tallies(steps=steps, samples=len(readout), rates=join("rates"), driven=join("driven"))
+    return _Part(readout=readout, counts=operations_of(graph, tallies, reaches), saturated=join("saturated"))
 
 
 def _gathered(steps: int | None, parts: dict[int, _Part], share: Share) -> tuple[int | None, dict[int, _Part]]:
@@ -159,10 +158,11 @@ def _gathered(steps: int | None, parts: dict[int, _Part], share: Share) -> tuple
     return next(iter(lengths), None), {number: part for _, found in everyone for number, part in found.items()}
 
 
-def _result(graph: QuantizedGraph, steps: int, parts: list[_Part]) -> StreamResult:
-    def join(what: str) -> dict[str, SampleCounts]:
-        return {name: np.concatenate([getattr(part, what)[name] for part in parts]) for name in getattr(parts[0], what)}
-
-    readout = np.concatenate([part.readout for part in parts])
-    tallies = Tallies(steps=steps, samples=len(readout), rates=join("rates"), driven=join("driven"))
-    return StreamResult(readout=readout, counts=operations_of(graph, tallies), saturated=MappingProxyType(join("saturated")), steps=steps)
+def _result(steps: int, parts: list[_Part]) -> StreamResult:
+    saturated = {name: np.concatenate([part.saturated[name] for part in parts]) for name in parts[0].saturated}
+    return StreamResult(
+        readout=np.concatenate([part.readout for part in parts]),
+        counts=joined_counts([part.counts for part in parts]),
+        saturated=MappingProxyType(saturated),
+        steps=steps,
+    )
