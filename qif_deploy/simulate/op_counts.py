@@ -69,13 +69,15 @@ def count_operations(graph: QuantizedGraph, trace: Trace) -> tuple[LayerCounts, 
 class SynapseReach:
     """What one synapse node does with the spikes of ``source``, the population or input behind pools and flattens.
 
-    ``fan_out``: synapses that a spike meets, per emitting neuron. ``graded``: the source emits codes beyond 0 and 1.
+    ``fan_out``: synapses that a spike meets, per emitting neuron. ``direct``: pairs of a value that the node itself reads and a neuron
+    that it feeds, pools before it done; what one dense pass multiplies. ``graded``: the source emits codes beyond 0 and 1.
     """
 
     name: str
     source: str
     conv: bool
     graded: bool
+    direct: int
     fan_out: NDArray[np.int64]
 
     @property
@@ -118,7 +120,14 @@ def _reach(graph: QuantizedGraph, branch: str) -> SynapseReach:
     source, fan_out = fan_out_of(graph, branch)
     signal = signal_of(graph, source)
     graded = isinstance(graph.nodes[source], CodeInput) and (signal.low, signal.high) != (0, 1)
-    return SynapseReach(name=branch, source=source, conv=isinstance(graph.nodes[branch], Conv2dCodes), graded=graded, fan_out=fan_out)
+    return SynapseReach(
+        name=branch,
+        source=source,
+        conv=isinstance(graph.nodes[branch], Conv2dCodes),
+        graded=graded,
+        direct=int(_own_fan_out(graph, branch).sum()),
+        fan_out=fan_out,
+    )
 
 
 def _layer(graph: QuantizedGraph, tallies: Tallies, name: str, branches: tuple[SynapseReach, ...]) -> LayerCounts:
@@ -159,16 +168,20 @@ def fan_out_of(graph: QuantizedGraph, synapse: str) -> tuple[str, NDArray[np.int
 
     Pools and flattens in between are followed back; a neuron that no window or kernel covers has fan-out 0.
     """
-    node = graph.nodes[synapse]
     source = graph.sources(synapse)[0]
-    shape = graph.shapes[source]
-    assert isinstance(node, DenseCodes | Conv2dCodes)
-    fan_out = np.full(shape, node.weight.shape[0], np.int64) if isinstance(node, DenseCodes) else _conv_fan_out(node, shape)
+    fan_out = _own_fan_out(graph, synapse)
     while isinstance(between := graph.nodes[source], SumPool2d | Flatten):
         source = graph.sources(source)[0]
         shape = graph.shapes[source]
         fan_out = fan_out.reshape(shape) if isinstance(between, Flatten) else _unpool(fan_out, shape, between)
     return source, fan_out
+
+
+def _own_fan_out(graph: QuantizedGraph, synapse: str) -> NDArray[np.int64]:
+    """Per value that ``synapse`` itself reads."""
+    node, shape = graph.nodes[synapse], graph.shapes[graph.sources(synapse)[0]]
+    assert isinstance(node, DenseCodes | Conv2dCodes)
+    return np.full(shape, node.weight.shape[0], np.int64) if isinstance(node, DenseCodes) else _conv_fan_out(node, shape)
 
 
 def _conv_fan_out(node: Conv2dCodes, shape: Shape) -> NDArray[np.int64]:
