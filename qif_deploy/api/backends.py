@@ -17,7 +17,6 @@ from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.progress import Progress
 from qif_deploy.shapes import InputCodes
 from qif_deploy.simulate.compare import Comparison, compare_traces
-from qif_deploy.simulate.op_counts import LayerCounts, count_operations
 from qif_deploy.simulate.reference import run_reference
 from qif_deploy.simulate.trace import Trace
 
@@ -63,7 +62,7 @@ def execute(
         case Backend.REFERENCE:
             return run_reference(graph, inputs)
         case Backend.BATCHED:
-            _require_torch()
+            require_torch()
             from qif_deploy.simulate.engine.batched import run_batched
 
             return run_batched(graph, inputs, device=how.device, progress=progress)
@@ -79,22 +78,8 @@ def execute(
             assert_never(backend)
 
 
-def count_run(graph: QuantizedGraph, inputs: Mapping[str, InputCodes]) -> tuple[LayerCounts, ...]:
-    """Return the operations of a run: by the engine's stream, which keeps no trace, or by the reference where torch is not installed."""
-    try:
-        _require_torch()
-    except MissingDependencyError:
-        return count_operations(graph, run_reference(graph, inputs))
-    from qif_deploy.simulate.engine.stream import in_batches, run_stream
-
-    return run_stream(graph, in_batches(inputs, COUNTED_AT_ONCE)).counts
-
-
-COUNTED_AT_ONCE = 1024
-"""Samples per batch of a counting run; results do not depend on it."""
-
-
-def _require_torch() -> None:
+def require_torch() -> None:
+    """Raise MissingDependencyError where the batched engine cannot run."""
     try:
         import torch  # noqa: F401  # only whether it is there
     except ImportError:

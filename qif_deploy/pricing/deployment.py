@@ -14,6 +14,7 @@ from qif_deploy.simulate.op_counts import LayerCounts
 NO_CORES = "the number of cores is unknown; give --placement or --cores"
 NO_CHIPS = "the number of chips is unknown; give --placement or --chips"
 NO_STEP = "the price list has no time of a step; give --step-us"
+NO_ROUTES = "messages between cores need the cores of every layer; give --placement"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,19 +71,28 @@ class StepTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemCounts:
-    """Seconds of powered parts per inference at three levels, and why others could not be counted."""
+    """What belongs to no layer, per inference at three levels (seconds of powered parts), and why some of it could not be counted."""
 
     counts: Mapping[Term, Mapping[str, float]]
     uncounted: Mapping[Term, str]
     time: StepTime | None
 
 
-def system_counts(layers: Sequence[LayerCounts], price_list: PriceList, deployment: Deployment, *, steps: int) -> SystemCounts:
-    """Return seconds of core, chip and embedded processor per inference, as far as ``deployment`` and the list tell."""
+def system_counts(
+    layers: Sequence[LayerCounts], price_list: PriceList, deployment: Deployment, *, steps: int, routed: bool = False
+) -> SystemCounts:
+    """Return seconds of core, chip and embedded processor per inference, as far as ``deployment`` and the list tell.
+
+    ``routed``: messages and hops were counted, with the layers.
+    """
     time = step_time(layers, price_list, deployment, steps=steps)
-    uncounted: dict[Term, str] = {}
-    counts: dict[Term, Mapping[str, float]] = {}
-    wanted = ((Term.STATIC, deployment.cores, NO_CORES), (Term.STATIC_CHIP, deployment.chips, NO_CHIPS), (Term.EMBEDDED_CPU, deployment.chips, NO_CHIPS))
+    uncounted: dict[Term, str] = {} if routed else dict.fromkeys((Term.MESSAGE, Term.HOP_X, Term.HOP_Y), NO_ROUTES)
+    counts: dict[Term, Mapping[str, float]] = {Term.INPUT_OUTPUT: dict.fromkeys(LEVELS, 1.0)}
+    wanted = (
+        (Term.STATIC, deployment.cores, NO_CORES),
+        (Term.STATIC_CHIP, deployment.chips, NO_CHIPS),
+        (Term.EMBEDDED_CPU, deployment.chips, NO_CHIPS),
+    )
     for term, number, reason in wanted:
         if number is None:
             uncounted[term] = reason
@@ -109,7 +119,7 @@ def step_time(layers: Sequence[LayerCounts], price_list: PriceList, deployment: 
 
 
 def _modelled(layers: Sequence[LayerCounts], price_list: PriceList, cores: int | None, steps: int) -> dict[str, float] | None:
-    """``(SynOps t_synop + N t_update) / cores + t_barrier``: Loihi 1 does them one after the other; the fullest core has at least the mean."""
+    """``(SynOps t_synop + N t_update) / cores + t_barrier``: one after the other, and the fullest core has at least the mean."""
     parts = price_list.step
     if cores is None or not {StepPart.SYNOP, StepPart.UPDATE, StepPart.BARRIER} <= set(parts):
         return None

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from qif_deploy.pricing.deployment import SystemCounts
-from qif_deploy.pricing.interval import Interval, bootstrap_interval
+from qif_deploy.pricing.interval import Interval, mean_interval
 from qif_deploy.pricing.operations import LayerOperations, SampleValues
 from qif_deploy.pricing.price_list import PriceList
-from qif_deploy.pricing.terms import LEVELS, Term
+from qif_deploy.pricing.terms import ALWAYS_THERE, LEVELS, Term
 
 Range = Mapping[str, float]
 
@@ -68,6 +68,12 @@ class EnergyEstimate:
                     so_far[level] += energy[level]
         return dict(found)
 
+    def sum_without(self, terms: Collection[Term]) -> Range:
+        """Everything priced but ``terms``."""
+        left_out = {term.value for term in terms}
+        kept = [energy for term, energy in self.by_term.items() if term not in left_out]
+        return {level: sum(energy[level] for energy in kept) for level in LEVELS}
+
     def summary(self) -> dict[str, Any]:
         """Return what a comparison of estimators shows: sums, terms, and what is missing."""
         found: dict[str, Any] = {
@@ -104,7 +110,7 @@ def estimate_energy(layers: Sequence[LayerOperations], price_list: PriceList, sy
     priced_system = _price_system(system, price_list)
     fixed = priced_system.sum_j
     at_least = {level: float(per_sample[level].mean()) + fixed[level] for level in LEVELS}
-    intervals = {level: bootstrap_interval(per_sample[level] + fixed[level]) for level in LEVELS}
+    intervals = {level: mean_interval(per_sample[level] + fixed[level]) for level in LEVELS}
     known = {level: interval for level, interval in intervals.items() if interval is not None}
     return EnergyEstimate(
         price_list=price_list,
@@ -129,7 +135,9 @@ def _per_sample(layers: Sequence[LayerOperations], price_list: PriceList, level:
 def _price_layer(layer: LayerOperations, price_list: PriceList) -> LayerEnergy:
     counts = {term: float(count.mean()) for term, count in layer.counts.items()}
     energy = {
-        term.value: {level: counts[term] * price.at(level) for level in LEVELS} for term, price in price_list.prices.items() if term in counts
+        term.value: {level: counts[term] * price.at(level) for level in LEVELS}
+        for term, price in price_list.prices.items()
+        if term in counts
     }
     return LayerEnergy(name=layer.name, counts={term.value: count for term, count in counts.items()}, energy_j=energy)
 
@@ -145,8 +153,10 @@ def _price_system(system: SystemCounts, price_list: PriceList) -> LayerEnergy:
 
 
 def _unpriced(layers: Sequence[LayerOperations], price_list: PriceList, system: SystemCounts) -> dict[str, str]:
-    counted = {term for layer in layers for term, count in layer.counts.items() if count.any()} | set(system.counts)
+    """Return everything that keeps a sum from being a total, with the reason; what the list itself says of a term goes first."""
     held = set(price_list.prices) | set(price_list.included) | {term for term in Term if term.value in price_list.unpriced}
-    missing = {t.value: f"the price list {price_list.name!r} has no price for it" for t in Term if t in counted - held}
+    counted = {term for layer in layers for term, count in layer.counts.items() if count.any()}
+    silent = [group[0] for group in ALWAYS_THERE if not held & set(group)]
+    missing = {t.value: f"the price list {price_list.name!r} has no price for it" for t in Term if t in counted - held or t in silent}
     uncounted = {term.value: reason for term, reason in system.uncounted.items() if term in price_list.prices}
     return missing | uncounted | dict(price_list.unpriced)

@@ -28,7 +28,9 @@ class LayerOperations:
     counts: Mapping[Term, SampleValues]
 
 
-def operations_by(counting: Counting, graph: QuantizedGraph, layers: Sequence[LayerCounts], reaches: Reaches) -> tuple[LayerOperations, ...]:
+def operations_by(
+    counting: Counting, graph: QuantizedGraph, layers: Sequence[LayerCounts], reaches: Reaches
+) -> tuple[LayerOperations, ...]:
     """Return the operations of every layer as ``counting`` has them."""
     match counting:
         case Counting.EVENTS:

@@ -116,7 +116,9 @@ def load_price_list(name: str) -> PriceList:
     if table["counting"] not in known:
         raise InputError(f"{where}: counting {table['counting']!r} is unknown; use one of {', '.join(known)}")
     _check_terms(sections, where)
-    prices = {Term(key): _price(key, entry, where, POWER_UNITS if Term(key).power else ENERGY_UNITS) for key, entry in sections["terms"].items()}
+    prices = {
+        Term(key): _price(key, entry, where, POWER_UNITS if Term(key).power else ENERGY_UNITS) for key, entry in sections["terms"].items()
+    }
     return PriceList(
         name=str(table["name"]),
         description=str(table["description"]),

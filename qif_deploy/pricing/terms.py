@@ -72,8 +72,11 @@ MEANINGS = {
     Term.STATIC: "one second of one powered core",
     Term.STATIC_CHIP: "one second of one powered chip, used or not",
     Term.EMBEDDED_CPU: "one second of the embedded processor in use of one chip",
-    Term.INPUT_OUTPUT: "input and output of the chip; counted nowhere, so it is always said to be missing",
+    Term.INPUT_OUTPUT: "input and output of one inference",
 }
 
-PER_LAYER = tuple(term for term in Term if not term.power and term is not Term.INPUT_OUTPUT)
-"""Terms that belong to a layer; the others to the whole system."""
+MEMORY = (Term.WEIGHT_BITS, Term.SUM_BITS, Term.STATE_BITS, Term.SPIKE_BITS, Term.VALUE_BITS)
+"""Traffic between arithmetic and memory; what "arithmetic alone" leaves out."""
+
+ALWAYS_THERE = ((Term.STATIC, Term.STATIC_CHIP), (Term.EMBEDDED_CPU,), (Term.INPUT_OUTPUT,))
+"""What every system pays, counted or not: a list that holds none of a group has no total. One of a group is enough."""

@@ -19,34 +19,47 @@ from qif_deploy.pricing.deployment import SystemCounts
 from qif_deploy.pricing.estimate import EnergyEstimate, Range, estimate_energy
 from qif_deploy.pricing.operations import LayerOperations, code_bits, operations_by
 from qif_deploy.pricing.price_list import Counting, PriceList, load_price_list
-from qif_deploy.pricing.terms import LEVELS, Term
+from qif_deploy.pricing.terms import LEVELS, MEMORY, Term
 from qif_deploy.simulate.op_counts import LayerCounts, Reaches
 
 FALLBACK = "cmos45-int"
 """List that prices all twins; used where the chosen one does not."""
 
-NEEDED = (Term.SYNOP_CONV, Term.SYNOP_DENSE, Term.UPDATE_DRIVEN, Term.UPDATE_IDLE, Term.QUADRATIC, Term.MAC_FP32, Term.MULTIPLY_8X8, Term.ADD)
+NEEDED = (
+    Term.SYNOP_CONV,
+    Term.SYNOP_DENSE,
+    Term.UPDATE_DRIVEN,
+    Term.UPDATE_IDLE,
+    Term.QUADRATIC,
+    Term.MAC_FP32,
+    Term.MULTIPLY_8X8,
+    Term.ADD,
+)
 NOWHERE = SystemCounts(counts={}, uncounted={}, time=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Twin:
-    """One twin: its energy, what it is, and the rate of ours at which both cost the same (None: at no rate)."""
+    """One twin: its energy, what it is, and the rate of ours at which both cost the same (None: at no rate).
+
+    ``break_even_rate``: "all" for everything priced, "arithmetic" without memory, each at three levels. Which memory traffic a chip
+    saves by reuse is what the two disagree about; published comparisons lie between them.
+    """
 
     estimate: EnergyEstimate
     basis: str
-    break_even_rate: Mapping[str, float | None] | None
+    break_even_rate: Mapping[str, Mapping[str, float | None]] | None
     activation_bits: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values."""
         found = self.estimate.summary()
         del found["boundary"]
-        found |= {"basis": self.basis}
+        found |= {"basis": self.basis, "arithmetic": dict(self.estimate.sum_without(MEMORY))}
         if self.activation_bits is not None:
             found["activation_bits"] = self.activation_bits
         if self.break_even_rate is not None:
-            found["break_even_rate"] = dict(self.break_even_rate)
+            found["break_even_rate"] = {boundary: dict(rates) for boundary, rates in self.break_even_rate.items()}
         return found
 
 
@@ -61,7 +74,7 @@ class Twins:
 
     def as_json(self) -> dict[str, Any]:
         """Return the key ``twins`` of the ``energy`` contract."""
-        network = self.network.summary()
+        network = self.network.summary() | {"arithmetic": dict(self.network.sum_without(MEMORY))}
         found = {"estimator": network.pop("estimator"), "boundary": network.pop("boundary"), "rate": self.rate, "network": network}
         return found | {name: twin.as_json() for name, twin in self.twins.items()}
 
@@ -102,19 +115,24 @@ def price_twins(
         ),
     }
     said = "a trained LIF network on the same inputs" if lif is not None else "the spikes of this network, without the quadratic term"
-    twins = {"lif": Twin(estimate=estimate_energy(_linear(network) if lif is None else lif, prices, NOWHERE), basis=said, break_even_rate=None)}
+    twins = {
+        "lif": Twin(estimate=estimate_energy(_linear(network) if lif is None else lif, prices, NOWHERE), basis=said, break_even_rate=None)
+    }
     for name, (operations, basis, bits) in formal.items():
         estimate = estimate_energy(operations, prices, NOWHERE)
-        even = {k: _break_even(rate, estimate.at_least[k], priced.at_least[k], without_spikes.at_least[k]) for k in LEVELS}
+        even = {
+            "all": _break_even(rate, estimate.at_least, priced.at_least, without_spikes.at_least),
+            "arithmetic": _break_even(rate, *(y.sum_without(MEMORY) for y in (estimate, priced, without_spikes))),
+        }
         twins[name] = Twin(estimate=estimate, basis=basis, break_even_rate=even, activation_bits=bits)
     return Twins(price_list=prices, network=priced, rate=rate, twins=twins)
 
 
-def _break_even(rate: float, twin: float, ours: float, silent: float) -> float | None:
-    """Solve ``silent + (ours - silent) r / rate = twin`` for the rate r: energy is affine in the number of spikes."""
-    if ours <= silent or twin < silent:
-        return None
-    return rate * (twin - silent) / (ours - silent)
+def _break_even(rate: float, twin: Range, ours: Range, silent: Range) -> dict[str, float | None]:
+    """Solve ``silent + (ours - silent) r / rate = twin`` for the rate r, per level: energy is affine in the number of spikes."""
+    return {
+        k: None if ours[k] <= silent[k] or twin[k] < silent[k] else rate * (twin[k] - silent[k]) / (ours[k] - silent[k]) for k in LEVELS
+    }
 
 
 def _silenced(layer: LayerCounts) -> LayerCounts:
@@ -129,7 +147,9 @@ def _linear(network: Sequence[LayerOperations]) -> tuple[LayerOperations, ...]:
 def _formal(graph: QuantizedGraph, reaches: Reaches, weight_bits: int | None, activation_bits: int | None) -> tuple[LayerOperations, ...]:
     """Dense operations of one pass. ``None`` bits are float32. A graded input keeps its own code width where that is smaller."""
     return tuple(
-        LayerOperations(name=name, counts={t: np.array([n]) for t, n in _formal_layer(graph, name, reaches, weight_bits, activation_bits).items()})
+        LayerOperations(
+            name=name, counts={t: np.array([n]) for t, n in _formal_layer(graph, name, reaches, weight_bits, activation_bits).items()}
+        )
         for name in (*graph.populations, graph.readout)
     )
 
