@@ -18,24 +18,28 @@ TRACED, TRACED_AT_ONCE = 64, 16
 """Samples for NeuroBench's metrics, which need states, and how many of their traces exist together."""
 
 
-def count_network(inputs: InputBatches) -> CountedNetwork:
-    """Run all of ``inputs``: by the engine's stream, or by the reference where torch is not installed."""
+def count_network(inputs: InputBatches, *, activity: bool = False) -> CountedNetwork:
+    """Run all of ``inputs``: by the engine's stream, or by the reference where torch is not installed.
+
+    ``activity``: also sum the spikes of every neuron, which routes need.
+    """
     graph = inputs.graph
     if _has_torch():
         from qif_deploy.simulate.engine.stream import run_stream
 
-        result = run_stream(graph, inputs.batches())
-        counts, steps, classes = result.counts, result.steps, result.classes
+        result = run_stream(graph, inputs.batches(), activity=activity)
+        counts, steps, classes, spikes = result.counts, result.steps, result.classes, result.activity
     else:
-        parts, readouts, steps = [], [], 0
+        parts, readouts, steps, spikes = [], [], 0, {name: np.zeros(graph.shapes[name], np.int64) for name in graph.populations}
         for batch in inputs.batches(size=TRACED_AT_ONCE):
             trace = run_reference(graph, batch)
             parts.append(count_operations(graph, trace))
             readouts.append(trace.readout)
+            spikes = {name: spikes[name] + p.s.sum(axis=(0, 1), dtype=np.int64) for name, p in trace.populations.items()}
             steps = trace.steps
         counts, classes = joined_counts(parts), np.concatenate(readouts).argmax(axis=1)
     accuracy = None if inputs.labels is None else float((classes == inputs.labels).mean())
-    return CountedNetwork(graph=graph, layers=counts, steps=steps, source=inputs.source, accuracy=accuracy)
+    return CountedNetwork(graph=graph, layers=counts, steps=steps, source=inputs.source, accuracy=accuracy, activity=spikes)
 
 
 def neurobench_of(inputs: InputBatches) -> NeuroBenchMetrics:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from qif_deploy.api.counting import count_network, neurobench_of
@@ -11,6 +12,7 @@ from qif_deploy.api.loading import load_network
 from qif_deploy.errors import InputError
 from qif_deploy.pricing.deployment import Deployment
 from qif_deploy.pricing.energy_report import EnergyReport, energy_report
+from qif_deploy.pricing.placement import Placement, read_placement
 from qif_deploy.pricing.price_list import load_price_list
 
 DEFAULT_PRICES = "loihi1-fitted"
@@ -25,6 +27,7 @@ def energy(
     samples: int | None = None,
     prices: str = DEFAULT_PRICES,
     deployment: Deployment | None = None,
+    placement: Path | None = None,
     lif: Path | None = None,
     out: Path | None = None,
 ) -> EnergyReport:
@@ -38,6 +41,7 @@ def energy(
         samples: how many, from the start; None for all.
         prices: price list by name, or the path of one.
         deployment: cores, chips and measured step, for static power; None leaves that unpriced.
+        placement: ``placement.json`` of this network, for cores, chips, messages and hops; what ``deployment`` names goes first.
         lif: a LIF network of the same topology, run on the same inputs for its twin; None takes this network's spikes.
         out: the result; None for ``energy.json`` beside the network.
 
@@ -49,7 +53,8 @@ def energy(
     price_list = load_price_list(prices)
     path = destination(out, default=Path(network).parent / "energy.json")
     inputs = input_batches(graph, data=data, input_file=input, samples=samples, data_root=data_root)
-    counted = count_network(inputs)
+    placed = None if placement is None else read_placement(placement, graph)
+    counted = count_network(inputs, activity=placed is not None)
     twin = None
     if linear is not None:
         if any(linear.population(name).constants.c2m.any() for name in linear.populations):
@@ -57,11 +62,21 @@ def energy(
         if data is None and input is None:
             data = graph.provenance.get("dataset")
         twin = count_network(input_batches(linear, data=data, input_file=input, samples=samples, data_root=data_root))
-    report = energy_report(
-        counted, price_list, Deployment() if deployment is None else deployment, lif=twin, neurobench=neurobench_of(inputs)
-    )
+    somewhere = _with_placement(Deployment() if deployment is None else deployment, placed)
+    report = energy_report(counted, price_list, somewhere, placement=placed, lif=twin, neurobench=neurobench_of(inputs))
     write_json(path, report.as_json())
     return report
+
+
+def _with_placement(deployment: Deployment, placed: Placement | None) -> Deployment:
+    if placed is None:
+        return deployment
+    return replace(
+        deployment,
+        cores=placed.cores if deployment.cores is None else deployment.cores,
+        chips=placed.chips if deployment.chips is None else deployment.chips,
+        source=f"{placed.source}; {deployment.source}",
+    )
 
 
 def stated_deployment(*, cores: int | None = None, chips: int | None = None, step_us: float | None = None) -> Deployment:

@@ -19,6 +19,7 @@ def energy(
     data_root: DataRoot = None,
     samples: Samples = None,
     prices: Annotated[str, typer.Option("--prices", help="Price list by name, or the path of a .toml file.")] = "loihi1-fitted",
+    placement: Annotated[Path | None, typer.Option("--placement", help="placement.json of this network, as `map` writes it.")] = None,
     cores: Annotated[int | None, typer.Option("--cores", min=1, help="Cores in use, for static power.")] = None,
     chips: Annotated[int | None, typer.Option("--chips", min=1, help="Chips in use; default: 1 where --cores is given.")] = None,
     step_us: Annotated[float | None, typer.Option("--step-us", help="Measured time of one step in microseconds.")] = None,
@@ -42,6 +43,7 @@ def energy(
         samples=samples,
         prices=prices,
         deployment=stated_deployment(cores=cores, chips=chips, step_us=step_us),
+        placement=placement,
         lif=lif,
         out=out,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from qif_deploy.errors import InputError
@@ -79,14 +80,19 @@ class SystemCounts:
 
 
 def system_counts(
-    layers: Sequence[LayerCounts], price_list: PriceList, deployment: Deployment, *, steps: int, routed: bool = False
+    layers: Sequence[LayerCounts],
+    price_list: PriceList,
+    deployment: Deployment,
+    *,
+    steps: int,
+    unrouted: Mapping[Term, str] = MappingProxyType({}),
 ) -> SystemCounts:
     """Return seconds of core, chip and embedded processor per inference, as far as ``deployment`` and the list tell.
 
-    ``routed``: messages and hops were counted, with the layers.
+    ``unrouted``: messages and hops that were not counted with the layers, and why.
     """
     time = step_time(layers, price_list, deployment, steps=steps)
-    uncounted: dict[Term, str] = {} if routed else dict.fromkeys((Term.MESSAGE, Term.HOP_X, Term.HOP_Y), NO_ROUTES)
+    uncounted: dict[Term, str] = dict(unrouted)
     counts: dict[Term, Mapping[str, float]] = {Term.INPUT_OUTPUT: dict.fromkeys(LEVELS, 1.0)}
     wanted = (
         (Term.STATIC, deployment.cores, NO_CORES),

@@ -20,7 +20,7 @@ from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.ir.nodes import Conv2dCodes, DenseCodes, Flatten, Population, SumPool2d
 from qif_deploy.neuron.fixed_step import fixed_step
 from qif_deploy.shapes import channelwise
-from qif_deploy.simulate.op_counts import axis_reads, reaches_of
+from qif_deploy.simulate.op_counts import conv_links, reaches_of
 from qif_deploy.simulate.synapses import sum_pool2d
 from qif_deploy.simulate.trace import Trace
 
@@ -105,7 +105,8 @@ def _effective_fan_out(graph: QuantizedGraph, name: str) -> NDArray[np.int64]:
     assert isinstance(node, Conv2dCodes)
     groups, (out, within, kh, kw) = node.geometry.groups, node.weight.shape
     taps = np.count_nonzero(node.weight.reshape(groups, out // groups, within, kh, kw), axis=1).reshape(-1, kh, kw)
-    return np.asarray(np.einsum("ckl,yk,xl->cyx", taps, *axis_reads(node, shape)), np.int64)
+    rows, columns = (links.sum(axis=1) for links in conv_links(node, shape))  # a tap serves one output per position at most
+    return np.asarray(rows @ taps @ columns.T, np.int64)
 
 
 def _signal(graph: QuantizedGraph, trace: Trace, name: str) -> NDArray[Any]:

@@ -186,26 +186,24 @@ def _own_fan_out(graph: QuantizedGraph, synapse: str) -> NDArray[np.int64]:
 
 def _conv_fan_out(node: Conv2dCodes, shape: Shape) -> NDArray[np.int64]:
     """Per input position: (rows that read it) x (columns that read it) x output channels of its group."""
-    rows, columns = (read.sum(axis=1) for read in axis_reads(node, shape))
+    rows, columns = (links.sum(axis=(1, 2)) for links in conv_links(node, shape))
     per_position = rows[:, None] * columns[None, :] * (node.weight.shape[0] // node.geometry.groups)
     return np.broadcast_to(per_position, shape).astype(np.int64)
 
 
-def reads(size: int, outputs: int, kernel: int, stride: int, padding: int, dilation: int) -> NDArray[np.int64]:
-    """``(position, tap)`` along one axis: 1 where an output reads the position by the tap, of which there is one at most."""
-    found = np.zeros((size, kernel), np.int64)
-    for tap in range(kernel):
-        read = np.arange(outputs) * stride + tap * dilation - padding
-        found[read[(read >= 0) & (read < size)], tap] = 1
+def axis_links(size: int, outputs: int, kernel: int, stride: int, padding: int, dilation: int) -> NDArray[np.bool_]:
+    """``(position, output, tap)`` along one axis of a convolution or pool: where the output reads the position by the tap."""
+    read = np.arange(outputs)[:, None] * stride + np.arange(kernel)[None, :] * dilation - padding
+    found: NDArray[np.bool_] = np.arange(size)[:, None, None] == read
     return found
 
 
-def axis_reads(node: Conv2dCodes, shape: Shape) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return ``reads`` of a convolution along height and width, for an input of ``shape``."""
+def conv_links(node: Conv2dCodes, shape: Shape) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return ``axis_links`` of a convolution along height and width, for an input of ``shape``."""
     g, kernel = node.geometry, (node.weight.shape[2], node.weight.shape[3])
     out = g.output_size((shape[1], shape[2]), kernel)
     rows, columns = (
-        reads(size, n, k, s, p, d) for size, n, k, s, p, d in zip(shape[1:], out, kernel, g.stride, g.padding, g.dilation, strict=True)
+        axis_links(size, n, k, s, p, d) for size, n, k, s, p, d in zip(shape[1:], out, kernel, g.stride, g.padding, g.dilation, strict=True)
     )
     return rows, columns
 

@@ -11,6 +11,7 @@ from tests.numerics import network_oracle
 
 Node = dict[str, Any]
 Place = tuple[int, ...]
+Target = tuple[str, Place]
 
 
 def count(nodes: list[Node], inputs: dict[str, list[Any]], graded: set[str]) -> dict[str, dict[str, int]]:
@@ -33,7 +34,7 @@ def count(nodes: list[Node], inputs: dict[str, list[Any]], graded: set[str]) -> 
     for name, signal in inputs.items():
         for frame in signal:
             for place, value in walk.places(frame):
-                for target in walk.reached(name, place):
+                for target, _ in walk.reached(name, place):
                     if name in graded:
                         found[target]["macs"] += 1
                     else:
@@ -42,7 +43,7 @@ def count(nodes: list[Node], inputs: dict[str, list[Any]], graded: set[str]) -> 
         for flat in trace["s"]:
             for number, spike in enumerate(flat):
                 if spike:
-                    for target in walk.reached(name, walk.place(name, number)):
+                    for target, _ in walk.reached(name, walk.place(name, number)):
                         found[target]["synops"] += 1
     return found
 
@@ -62,13 +63,13 @@ def _neuron_counts(node: Node, trace: dict[str, list[Any]]) -> dict[str, int]:
 
 
 class Walk:
-    """Where a spike goes. ``reached`` names the population or readout behind every synapse that it meets, once per synapse."""
+    """Where a spike goes. ``reached``: population or readout, and neuron of it, behind every synapse that it meets, once per synapse."""
 
     def __init__(self, nodes: list[Node], inputs: dict[str, list[Any]]) -> None:
         self.nodes = {node["name"]: node for node in nodes}
         self.children = {name: [n for n in nodes if name in n["sources"]] for name in self.nodes}
         self.shapes: dict[str, Place] = {}
-        self.known: dict[tuple[str, Place], list[str]] = {}
+        self.known: dict[tuple[str, Place], list[Target]] = {}
         for node in nodes:
             self.shapes[node["name"]] = self._shape(node, inputs)
 
@@ -107,17 +108,17 @@ class Walk:
             return (number,)
         return (number // (shape[1] * shape[2]), number // shape[2] % shape[1], number % shape[2])
 
-    def reached(self, name: str, place: Place) -> list[str]:
+    def reached(self, name: str, place: Place) -> list[Target]:
         """One entry per synapse."""
         if (name, place) not in self.known:
-            self.known[name, place] = [target for child in self.children[name] for target in self._through(child, name, place)]
+            self.known[name, place] = [target for child in self.children[name] for target in self.through(child, name, place)]
         return self.known[name, place]
 
-    def _through(self, node: Node, source: str, place: Place) -> list[str]:
+    def through(self, node: Node, source: str, place: Place) -> list[Target]:
         shape = self.shapes[node["name"]]
         match node["kind"]:
             case "dense":
-                return [target["name"] for target in self.children[node["name"]] for _ in range(shape[0])]
+                return [(target["name"], (n,)) for target in self.children[node["name"]] for n in range(shape[0])]
             case "flatten":
                 before = self.shapes[source]
                 return self.reached(node["name"], ((place[0] * before[1] + place[1]) * before[2] + place[2],))
@@ -131,14 +132,14 @@ class Walk:
                 ]
                 return [target for y, x in windows for target in self.reached(node["name"], (place[0], y, x))]
             case "conv":
-                return [target["name"] for target in self.children[node["name"]] for _ in range(self._taps(node, shape, place))]
+                return [(target["name"], out) for target in self.children[node["name"]] for out in self._readers(node, shape, place)]
             case _:
                 raise AssertionError(node["kind"])
 
-    def _taps(self, node: Node, shape: Place, place: Place) -> int:
-        """Pairs of an output and a tap that read the place."""
+    def _readers(self, node: Node, shape: Place, place: Place) -> list[Place]:
+        """Outputs that read the place, once per tap."""
         (sh, sw), (ph, pw), (dh, dw) = node["stride"], node["padding"], node["dilation"]
-        met = 0
+        met: list[Place] = []
         for c, kernel in enumerate(node["weight"]):
             first = c // (len(node["weight"]) // node["groups"]) * len(kernel)
             if not first <= place[0] < first + len(kernel):
@@ -147,5 +148,6 @@ class Walk:
                 for x in range(shape[2]):
                     for a in range(len(kernel[0])):
                         for b in range(len(kernel[0][0])):
-                            met += y * sh - ph + a * dh == place[1] and x * sw - pw + b * dw == place[2]
+                            if y * sh - ph + a * dh == place[1] and x * sw - pw + b * dw == place[2]:
+                                met.append((c, y, x))
         return met

@@ -47,13 +47,15 @@ class StreamResult:
     """What a run over a stream gave, samples in the order of the stream.
 
     ``readout`` is ``(sample, class)`` int64; ``counts`` as ``count_operations`` returns them. ``saturated``: population -> values of
-    ``h`` and ``u`` that a saturation changed, ``(sample,)``; 0 wherever the range proof says that they fit.
+    ``h`` and ``u`` that a saturation changed, ``(sample,)``; 0 wherever the range proof says that they fit. ``activity``: population ->
+    spikes per neuron over all samples and steps, in the shape of the population; empty unless asked for.
     """
 
     readout: ReadoutCodes
     counts: tuple[LayerCounts, ...]
     saturated: Mapping[str, SampleCounts]
     steps: int
+    activity: Mapping[str, SampleCounts]
 
     @property
     def classes(self) -> SampleCounts:
@@ -74,6 +76,7 @@ class _Part:
     readout: ReadoutCodes
     counts: tuple[LayerCounts, ...]
     saturated: Mapping[str, SampleCounts]
+    activity: Mapping[str, SampleCounts]
 
 
 def run_stream(
@@ -83,6 +86,7 @@ def run_stream(
     device: str = "cpu",
     threads: int | None = None,
     share: Share | None = None,
+    activity: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> StreamResult:
     """Execute ``graph`` on a stream of batches.
@@ -94,6 +98,7 @@ def run_stream(
         device: of torch.
         threads: on a CPU; None for as many as torch uses.
         share: this process's part; None for all. With ``torch.distributed`` initialised every process returns the whole, else its part.
+        activity: also sum the spikes of every neuron.
         progress: called with the number of samples done by this process.
 
     Raises:
@@ -115,7 +120,7 @@ def run_stream(
                 raise InputError(f"batch {number} has {found} time steps, the batches before have {steps}; give all the same")
             steps = found
             outcomes = []
-            for outcome in runner.run(inputs):
+            for outcome in runner.run(inputs, activity=activity):
                 outcomes.append(outcome)
                 done += len(outcome.readout)
                 if progress is not None:
@@ -143,7 +148,13 @@ def _joined(graph: QuantizedGraph, reaches: Reaches, steps: int, outcomes: list[
 
     readout = np.concatenate([outcome.readout for outcome in outcomes])
     tallies = Tallies(steps=steps, samples=len(readout), rates=join("rates"), driven=join("driven"))
-    return _Part(readout=readout, counts=operations_of(graph, tallies, reaches), saturated=join("saturated"))
+    activity = {name: np.asarray(_per_neuron(graph, outcomes, name), np.int64) for name in outcomes[0].activity}
+    return _Part(readout=readout, counts=operations_of(graph, tallies, reaches), saturated=join("saturated"), activity=activity)
+
+
+def _per_neuron(graph: QuantizedGraph, outcomes: list[TileOutcome], name: str) -> SampleCounts:
+    total: SampleCounts = sum(outcome.activity[name] for outcome in outcomes).T.cpu().numpy()  # type: ignore[union-attr]  # never empty
+    return total.reshape(graph.shapes[name])
 
 
 def _gathered(steps: int | None, parts: dict[int, _Part], share: Share) -> tuple[int | None, dict[int, _Part]]:
@@ -165,4 +176,5 @@ def _result(steps: int, parts: list[_Part]) -> StreamResult:
         counts=joined_counts([part.counts for part in parts]),
         saturated=MappingProxyType(saturated),
         steps=steps,
+        activity=MappingProxyType({name: np.sum([part.activity[name] for part in parts], axis=0) for name in parts[0].activity}),
     )
