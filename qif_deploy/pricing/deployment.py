@@ -92,26 +92,32 @@ def system_counts(
     ``unrouted``: messages and hops that were not counted with the layers, and why.
     """
     time = step_time(layers, price_list, deployment, steps=steps)
-    uncounted: dict[Term, str] = dict(unrouted)
-    counts: dict[Term, Mapping[str, float]] = {Term.INPUT_OUTPUT: dict.fromkeys(LEVELS, 1.0)}
-    wanted = (
+    seconds, unknown = system_seconds(deployment, time)
+    once = {Term.INPUT_OUTPUT: dict.fromkeys(LEVELS, 1.0)}
+    return SystemCounts(counts={**once, **seconds}, uncounted={**unrouted, **unknown}, time=time)
+
+
+def system_seconds(deployment: Deployment, time: StepTime | None) -> tuple[dict[Term, Mapping[str, float]], dict[Term, str]]:
+    """Return seconds of core, chip and embedded processor per inference, and what is missing for the others."""
+    counts: dict[Term, Mapping[str, float]] = {}
+    unknown: dict[Term, str] = {}
+    parts = (
         (Term.STATIC, deployment.cores, NO_CORES),
         (Term.STATIC_CHIP, deployment.chips, NO_CHIPS),
         (Term.EMBEDDED_CPU, deployment.chips, NO_CHIPS),
     )
-    for term, number, reason in wanted:
-        if number is None:
-            uncounted[term] = reason
-        elif time is None:
-            uncounted[term] = NO_STEP
+    for term, number, reason in parts:
+        if number is None or time is None:
+            unknown[term] = reason if number is None else NO_STEP
         else:
             counts[term] = {level: number * seconds for level, seconds in time.inference_s.items()}
-    return SystemCounts(counts=counts, uncounted=uncounted, time=time)
+    return counts, unknown
 
 
 def step_time(layers: Sequence[LayerCounts], price_list: PriceList, deployment: Deployment, *, steps: int) -> StepTime | None:
     """Return the time of a step: measured, or the larger of model and shortest step seen; None where the list knows no times."""
-    modelled = _modelled(layers, price_list, deployment.cores, steps)
+    synops = sum(float((layer.synops + layer.macs).mean()) for layer in layers) / steps
+    modelled = modelled_step(price_list, deployment.cores, synops=synops, neurons=sum(layer.neurons for layer in layers))
     if deployment.step_s is not None:
         return StepTime(steps=steps, modelled_s=modelled, step_s=dict.fromkeys(LEVELS, deployment.step_s), basis="measured, as given")
     if StepPart.STEP not in price_list.step:
@@ -124,15 +130,20 @@ def step_time(layers: Sequence[LayerCounts], price_list: PriceList, deployment: 
     return StepTime(steps=steps, modelled_s=modelled, step_s=longer, basis=basis)
 
 
-def _modelled(layers: Sequence[LayerCounts], price_list: PriceList, cores: int | None, steps: int) -> dict[str, float] | None:
-    """``(SynOps t_synop + N t_update) / cores + t_barrier``: one after the other, and the fullest core has at least the mean."""
+def modelled_step(price_list: PriceList, cores: int | None, *, synops: float, neurons: int) -> dict[str, float] | None:
+    """``(SynOps t_synop + N t_update) / cores + t_barrier``: one after the other, and the fullest core has at least the mean.
+
+    Args:
+        price_list: the times.
+        cores: in use; None where unknown.
+        synops: synaptic operations and MACs of a step.
+        neurons: N.
+
+    Returns:
+        Seconds at three levels, or None where cores or times are unknown.
+    """
     parts = price_list.step
     if cores is None or not {StepPart.SYNOP, StepPart.UPDATE, StepPart.BARRIER} <= set(parts):
         return None
-    synops = sum(float((layer.synops + layer.macs).mean()) for layer in layers) / steps
-    neurons = sum(layer.neurons for layer in layers)
-    return {
-        level: (synops * parts[StepPart.SYNOP].at(level) + neurons * parts[StepPart.UPDATE].at(level)) / cores
-        + parts[StepPart.BARRIER].at(level)
-        for level in LEVELS
-    }
+    synop, update, barrier = (parts[part] for part in (StepPart.SYNOP, StepPart.UPDATE, StepPart.BARRIER))
+    return {level: (synops * synop.at(level) + neurons * update.at(level)) / cores + barrier.at(level) for level in LEVELS}

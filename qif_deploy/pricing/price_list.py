@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -102,6 +103,16 @@ def load_price_list(name: str) -> PriceList:
         InputError: unknown name, unknown term, missing source, or bounds out of order; all findings of a kind at once.
     """
     path = packaged_or_path(name, PRICES, what="price list")
+    return _packaged(path) if path.parent == PRICES else _read(path)
+
+
+@cache
+def _packaged(path: Path) -> PriceList:
+    """Packaged lists do not change while a program runs, and every report reads all of them."""
+    return _read(path)
+
+
+def _read(path: Path) -> PriceList:
     table = read_toml(path)
     where = f"price list {path.name!r}"
     needed, optional = {"name", "description", "counting", "terms", "unpriced"}, {"included", "step", "ratios"}
