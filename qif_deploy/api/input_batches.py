@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from qif_deploy.api.loading import encoder_of, open_for, read_inputs, shown
+from qif_deploy.api.loading import encoder_of, open_for_network, read_inputs, shown
+from qif_deploy.api.real_inputs import chosen_file
 from qif_deploy.datasets.dataset import StreamedDataset
-from qif_deploy.errors import InputError
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.shapes import InputCodes
 from qif_deploy.simulate.inputs import prepare_inputs
@@ -59,23 +59,13 @@ def input_batches(
     Raises:
         InputError: no data set is known, both are given, or its samples do not fit the network.
     """
-    if samples is not None and samples < 1:
-        raise InputError(f"samples {samples} is below 1; ask for at least one")
-    if input_file is not None and data is not None:
-        raise InputError(f"both --input {str(input_file)!r} and --data {data!r} are given; give one of them")
-    if data is not None and Path(data).suffix in (".npy", ".npz"):
-        input_file = Path(data)
+    input_file = chosen_file(data=data, input_file=input_file, samples=samples)
     if input_file is not None:
         codes = read_inputs(graph, input_file, steps=None, encode=False)
         held = next(iter(codes.values())).shape[1]
         return InputBatches(
             graph=graph, samples=held if samples is None else min(samples, held), labels=None, source=str(input_file), codes=codes
         )
-    name = graph.provenance.get("dataset") if data is None else data
-    if name is None:
-        raise InputError("the network names no data set; give real input with --input X.npy or --data NAME")
-    dataset = open_for(name, steps=graph.steps, root=data_root)
-    if len(graph.inputs) != 1:
-        raise InputError(f"data set {name!r} feeds one input, the network has {list(graph.inputs)}; give --input X.npz")
+    name, dataset = open_for_network(graph, data, root=data_root)
     count = len(dataset.test) if samples is None else min(samples, len(dataset.test))
     return InputBatches(graph=graph, samples=count, labels=dataset.test.labels[:count], source=f"{name}, test part", dataset=dataset)

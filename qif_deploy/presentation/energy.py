@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 def energy_table(outcome: EnergyReport) -> RenderableType:
     """Energy per layer, what is missing, the other estimators, and the twins."""
     estimate = outcome.estimate
-    parts: list[RenderableType] = [_layer_table(outcome), estimate.price_list.description]
-    parts += [f"not priced: {term} ({reason})" for term, reason in estimate.unpriced.items()]
+    parts: list[RenderableType] = [_count_table(outcome), _layer_table(outcome), estimate.price_list.description]
+    for reason in dict.fromkeys(estimate.unpriced.values()):
+        terms = [term for term, why in estimate.unpriced.items() if why == reason]
+        parts.append(f"not priced: {', '.join(terms)} ({reason})")
     if outcome.time is not None:
         time = outcome.time
         parts.append(f"time per inference: {', '.join(_seconds(time.inference_s[level]) for level in LEVELS)} ({time.basis})")
@@ -28,58 +30,58 @@ def energy_table(outcome: EnergyReport) -> RenderableType:
     return Group(*parts)
 
 
+def _count_table(outcome: EnergyReport) -> RenderableType:
+    rates, samples = outcome.rates(), outcome.estimate.samples
+    table = new_table(
+        ("layer", "SynOps", "MACs", "driven", "idle", "spikes", "rate"), f"operations per inference, mean of {samples} samples"
+    )
+    for y in outcome.network.layers:
+        counts = (y.synops, y.macs, y.driven, y.updates - y.driven, y.spikes)
+        table.add_row(y.name, *(f"{float(n.mean()):,.0f}" for n in counts), percent(rates[y.name]) if y.name in rates else "")
+    return table
+
+
 def _layer_table(outcome: EnergyReport) -> RenderableType:
     estimate = outcome.estimate
-    columns = ("layer", "SynOps", "MACs", "updates, driven + idle", "spikes", "rate", *LEVELS, "quadratic")
-    table = new_table(columns, f"energy per inference, {estimate.samples} samples, estimator {estimate.price_list.name}")
-    rates = outcome.rates()
-    for counts, y in zip(outcome.network.layers, estimate.layers, strict=True):
+    table = new_table(("layer", *LEVELS, "quadratic"), f"energy per inference, estimator {estimate.price_list.name}")
+    for y in estimate.layers:
         sums, extra = y.sum_j, y.energy_j.get("quadratic_multiply")
-        idle = float((counts.updates - counts.driven).mean())
-        table.add_row(
-            y.name,
-            *(f"{float(n.mean()):,.0f}" for n in (counts.synops, counts.macs)),
-            f"{float(counts.driven.mean()):,.0f} + {idle:,.0f}",
-            f"{float(counts.spikes.mean()):,.0f}",
-            percent(rates[y.name]) if y.name in rates else "",
-            *(joules(sums[level]) for level in LEVELS),
-            percent(extra["typical"] / sums["typical"]) if extra is not None and sums["typical"] > 0 else "",
-        )
+        share = percent(extra["typical"] / sums["typical"]) if extra is not None and sums["typical"] > 0 else ""
+        table.add_row(y.name, *(joules(sums[level]) for level in LEVELS), share)
     for term, energy in estimate.system.energy_j.items():
-        table.add_row(term, "", "", "", "", "", *(joules(energy[level]) for level in LEVELS), "")
-    share = outcome.quadratic_share()["share"]
-    whole = percent(share["typical"]) if share is not None else ""
-    name = "total" if estimate.total is not None else "at least"
-    table.add_row(name, "", "", "", "", "", *(joules(estimate.at_least[level]) for level in LEVELS), whole)
+        table.add_row(term, *(joules(energy[level]) for level in LEVELS), "")
+    share_of_all = outcome.quadratic_share()["share"]
+    whole = percent(share_of_all["typical"]) if share_of_all is not None else ""
+    table.add_row("total" if estimate.total is not None else "at least", *(joules(estimate.at_least[level]) for level in LEVELS), whole)
     if estimate.intervals is not None:
-        intervals = estimate.intervals
-        cells = (f"{joules(intervals[level].low)} to {joules(intervals[level].high)}" for level in LEVELS)
-        table.add_row("95 % over inputs", "", "", "", "", "", *cells, "")
+        halves = ((y.high - y.low) / 2 / max(estimate.at_least[level], 1e-30) for level, y in estimate.intervals.items())
+        table.add_row("95 % over inputs", *(f"+- {percent(half)}" for half in halves), "")
     return table
 
 
 def _estimator_table(outcome: EnergyReport) -> RenderableType:
-    table = new_table(("estimator", *LEVELS, "terms without a price"), "the same counts under other estimators; never add or mix them")
+    table = new_table(("estimator", *LEVELS, "unpriced terms"), "the same counts under other estimators; never add or mix them")
     for name, other in outcome.others.items():
         bound = "" if other.total is not None else ">= "
-        table.add_row(name, *(bound + joules(other.at_least[level]) for level in LEVELS), ", ".join(other.unpriced))
+        table.add_row(name, *(bound + joules(other.at_least[level]) for level in LEVELS), str(len(other.unpriced)))
     return table
 
 
 def _twin_table(twins: Twins) -> RenderableType:
     title = f"twins of the same topology under {twins.price_list.name}; this network spikes at {percent(twins.rate)} per neuron and step"
-    table = new_table(("network", *LEVELS, "arithmetic alone", "costs the same at a rate of (arithmetic alone)", "what it is"), title)
+    table = new_table(("network", *LEVELS, "arithmetic", "breaks even"), title)
 
-    def row(name: str, estimate: EnergyEstimate, even: str, basis: str) -> None:
-        energies = (joules(estimate.at_least[level]) for level in LEVELS)
-        table.add_row(name, *energies, joules(estimate.sum_without(MEMORY)["typical"]), even, basis)
+    def row(name: str, estimate: EnergyEstimate, even: str) -> None:
+        table.add_row(name, *(joules(estimate.at_least[level]) for level in LEVELS), joules(estimate.sum_without(MEMORY)["typical"]), even)
 
-    row("this one", twins.network, "", "")
+    row("this one", twins.network, "")
     for name, twin in twins.twins.items():
         even = twin.break_even_rate
         said = "" if even is None else f"{_rate(even['all']['typical'])} ({_rate(even['arithmetic']['typical'])})"
-        row(name, twin.estimate, said, twin.basis)
-    return table
+        row(name, twin.estimate, said)
+    basis = [f"{name}: {twin.basis}" for name, twin in twins.twins.items()]
+    said = "breaks even: spikes per neuron and step at which this network costs the same (arithmetic alone)"
+    return Group(table, *basis, said)
 
 
 def energy_line(estimate: EnergyEstimate) -> str:
@@ -90,7 +92,7 @@ def energy_line(estimate: EnergyEstimate) -> str:
 
 
 def _rate(rate: float | None) -> str:
-    return "no rate" if rate is None else percent(rate)
+    return "no rate" if rate is None else percent(rate) if rate <= 1 else "any rate"
 
 
 def _seconds(seconds: float) -> str:
