@@ -21,6 +21,7 @@ from qif_deploy.pricing.twins import NOWHERE, price_twins
 from qif_deploy.simulate.op_counts import LayerCounts, count_operations, reaches_of
 from qif_deploy.simulate.reference import run_reference
 from tests.networks import chain, random_inputs, residual
+from tests.peers.neurobench_counts import strided
 
 PRICED = '{{ value = {value}, unit = "{unit}", source = "s", date = "d", grade = "assumed" }}'
 
@@ -275,3 +276,30 @@ def test_the_analytical_model_follows_its_formulas() -> None:
     span = theta * (36 * (144 * 8 + 2 * 144 * 24) + 1 * (4 * 8 + 2 * 144 * 24)) + per_step * 4 * 24 + 2 * per_step * 144 * 24
     np.testing.assert_array_equal(found["q2"][Term.MEMORY_SPAN], span)
     np.testing.assert_array_equal(found["out"][Term.ACCUMULATE], layers["q2"].spikes * 2 * 5 + 5 * 4)
+
+
+def test_the_analytical_model_divides_kernels_by_strides_and_rounds_up() -> None:
+    """conv1 of this network: 2 to 4 channels, 3x3, stride (2, 1); ceil(3 / 2) rows and 3 columns of additions."""
+    graph = strided()
+    network = counted(graph)
+    found = operations_by(Counting.LEMAIRE, graph, network.layers, reaches_of(graph))[0].counts
+    q1 = network.layers[0]
+    theta = q1.arrivals[0]
+    assert theta.all()
+    np.testing.assert_array_equal(found[Term.ACCUMULATE], theta * (4 * 2 * 3 + 4 * 9) + q1.updates + q1.spikes)
+    # A direct-coded layer multiplies every tap of every output in every step, padding included, and knows no spikes.
+    direct = counted(chain())
+    graded = operations_by(Counting.LEMAIRE, chain(), direct.layers, reaches_of(chain()))[0].counts
+    np.testing.assert_array_equal(graded[Term.MAC], np.full(4, 64 * 4 * 15 * 4 + 64 * 4 * 4))
+
+
+def test_driven_and_idle_updates_are_told_apart() -> None:
+    network = counted(residual())
+    found = operations_by(Counting.EVENTS, network.graph, network.layers, reaches_of(network.graph))
+    for layer, y in zip(found, network.layers, strict=True):
+        np.testing.assert_array_equal(layer.counts[Term.UPDATE_DRIVEN], y.driven)
+        np.testing.assert_array_equal(layer.counts[Term.UPDATE_DRIVEN] + layer.counts[Term.UPDATE_IDLE], y.updates)
+    silent = run_reference(network.graph, {"events": np.zeros((4, 2, 2, 6, 6), np.int64)})
+    layers = count_operations(network.graph, silent)
+    assert not layers[0].driven.any()  # nothing arrives, and the bias alone drives nobody
+    assert layers[0].updates.all()
