@@ -48,7 +48,8 @@ class StreamResult:
 
     ``readout`` is ``(sample, class)`` int64; ``counts`` as ``count_operations`` returns them. ``saturated``: population -> values of
     ``h`` and ``u`` that a saturation changed, ``(sample,)``; 0 wherever the range proof says that they fit. ``activity``: population ->
-    spikes per neuron over all samples and steps, in the shape of the population; empty unless asked for.
+    spikes per neuron over all samples and steps, in the shape of the population; empty unless asked for. ``tallies``: what the counts
+    come from, a map per sample; None unless asked for.
     """
 
     readout: ReadoutCodes
@@ -56,6 +57,7 @@ class StreamResult:
     saturated: Mapping[str, SampleCounts]
     steps: int
     activity: Mapping[str, SampleCounts]
+    tallies: Tallies | None
 
     @property
     def classes(self) -> SampleCounts:
@@ -77,6 +79,7 @@ class _Part:
     counts: tuple[LayerCounts, ...]
     saturated: Mapping[str, SampleCounts]
     activity: Mapping[str, SampleCounts]
+    tallies: Tallies | None
 
 
 def run_stream(
@@ -87,6 +90,7 @@ def run_stream(
     threads: int | None = None,
     share: Share | None = None,
     activity: bool = False,
+    keep_tallies: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> StreamResult:
     """Execute ``graph`` on a stream of batches.
@@ -99,6 +103,7 @@ def run_stream(
         threads: on a CPU; None for as many as torch uses.
         share: this process's part; None for all. With ``torch.distributed`` initialised every process returns the whole, else its part.
         activity: also sum the spikes of every neuron.
+        keep_tallies: also return spikes per sample and position, which take memory for every sample.
         progress: called with the number of samples done by this process.
 
     Raises:
@@ -125,7 +130,7 @@ def run_stream(
                 done += len(outcome.readout)
                 if progress is not None:
                     progress(done)
-            parts[number] = _joined(graph, reaches, found, outcomes)
+            parts[number] = _joined(graph, reaches, found, outcomes, keep_tallies=keep_tallies)
     steps, parts = _gathered(steps, parts, share)
     if steps is None or not parts:
         raise InputError("the stream holds no sample for this process; give at least one batch per process")
@@ -139,7 +144,7 @@ def in_batches(inputs: Mapping[str, InputCodes], size: int) -> Iterable[Mapping[
         yield {name: codes[:, start : start + size] for name, codes in inputs.items()}
 
 
-def _joined(graph: QuantizedGraph, reaches: Reaches, steps: int, outcomes: list[TileOutcome]) -> _Part:
+def _joined(graph: QuantizedGraph, reaches: Reaches, steps: int, outcomes: list[TileOutcome], *, keep_tallies: bool) -> _Part:
     """Counted batch by batch, so that what is kept per sample is a number per layer and not a map."""
 
     def join(what: str) -> dict[str, SampleCounts]:
@@ -149,7 +154,13 @@ def _joined(graph: QuantizedGraph, reaches: Reaches, steps: int, outcomes: list[
     readout = np.concatenate([outcome.readout for outcome in outcomes])
     tallies = Tallies(steps=steps, samples=len(readout), rates=join("rates"), driven=join("driven"))
     activity = {name: np.asarray(_per_neuron(graph, outcomes, name), np.int64) for name in outcomes[0].activity}
-    return _Part(readout=readout, counts=operations_of(graph, tallies, reaches), saturated=join("saturated"), activity=activity)
+    return _Part(
+        readout=readout,
+        counts=operations_of(graph, tallies, reaches),
+        saturated=join("saturated"),
+        activity=activity,
+        tallies=tallies if keep_tallies else None,
+    )
 
 
 def _per_neuron(graph: QuantizedGraph, outcomes: list[TileOutcome], name: str) -> SampleCounts:
@@ -177,4 +188,16 @@ def _result(steps: int, parts: list[_Part]) -> StreamResult:
         saturated=MappingProxyType(saturated),
         steps=steps,
         activity=MappingProxyType({name: np.sum([part.activity[name] for part in parts], axis=0) for name in parts[0].activity}),
+        tallies=_joined_tallies([part.tallies for part in parts if part.tallies is not None]),
+    )
+
+
+def _joined_tallies(parts: list[Tallies]) -> Tallies | None:
+    if not parts:
+        return None
+    return Tallies(
+        steps=parts[0].steps,
+        samples=sum(part.samples for part in parts),
+        rates={name: np.concatenate([part.rates[name] for part in parts]) for name in parts[0].rates},
+        driven={name: np.concatenate([part.driven[name] for part in parts]) for name in parts[0].driven},
     )
