@@ -125,7 +125,7 @@ def count(model: FloatModel, bits: int, dataset: Dataset) -> CountedNetwork:
 
 
 def count_table(reports: Mapping[tuple[str, int], Mapping[str, EnergyReport]]) -> None:
-    print(heading(COUNT_COLUMNS))
+    heading(COUNT_COLUMNS)
     for (part, bits), pair in reports.items():
         for neuron, report in pair.items():
             network, at_least = report.network, report.estimate.at_least
@@ -145,7 +145,7 @@ def count_table(reports: Mapping[tuple[str, int], Mapping[str, EnergyReport]]) -
 def twin_table(reports: Mapping[tuple[str, int], Mapping[str, EnergyReport]]) -> None:
     names = ("lif", "ann_fp32", "ann_int8", "qnn")
     print("cmos45-int, typical uJ; in brackets arithmetic alone:\n")
-    print(heading(TWIN_COLUMNS))
+    heading(TWIN_COLUMNS)
     for (part, bits), pair in reports.items():
         twins = pair["qif"].twins
         linear = twins.network.at_least["typical"] - twins.network.by_term["quadratic_multiply"]["typical"]
