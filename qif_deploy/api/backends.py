@@ -17,6 +17,7 @@ from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.progress import Progress
 from qif_deploy.shapes import InputCodes
 from qif_deploy.simulate.compare import Comparison, compare_traces
+from qif_deploy.simulate.op_counts import Tallies, tally
 from qif_deploy.simulate.reference import run_reference
 from qif_deploy.simulate.trace import Trace
 
@@ -76,6 +77,23 @@ def execute(
             return run_lava(graph, inputs, time_limit_s=how.time_limit_s, progress=progress)
         case _:
             assert_never(backend)
+
+
+def tally_run(graph: QuantizedGraph, inputs: Mapping[str, InputCodes]) -> Tallies:
+    """Return spikes per position of a run: by the engine's stream, or by the reference where torch is not installed."""
+    try:
+        require_torch()
+    except MissingDependencyError:
+        return tally(graph, run_reference(graph, inputs))
+    from qif_deploy.simulate.engine.stream import in_batches, run_stream
+
+    tallies = run_stream(graph, in_batches(inputs, TALLIED_AT_ONCE), keep_tallies=True).tallies
+    assert tallies is not None
+    return tallies
+
+
+TALLIED_AT_ONCE = 1024
+"""Samples per batch of a run that is tallied; results do not depend on it."""
 
 
 def require_torch() -> None:
