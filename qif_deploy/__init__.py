@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from qif_deploy.ir.graph import Graph, QuantizedGraph
     from qif_deploy.neuron.params import QIFParams, ResetMode
     from qif_deploy.passes.scale_method import ScaleMethod
+    from qif_deploy.pricing.deployment import Deployment
+    from qif_deploy.pricing.energy_report import EnergyReport
     from qif_deploy.pricing.estimate import EnergyEstimate
     from qif_deploy.simulate.trace import Trace
     from qif_deploy.training.qat.options import QatOptions
@@ -39,7 +41,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "CheckReport": "qif_deploy.analysis.check_network",
     "DemoOutcome": "qif_deploy.api.results",
+    "Deployment": "qif_deploy.pricing.deployment",
     "EnergyEstimate": "qif_deploy.pricing.estimate",
+    "EnergyReport": "qif_deploy.pricing.energy_report",
     "ExportOutcome": "qif_deploy.api.results",
     "Fidelity": "qif_deploy.fidelity",
     "Graph": "qif_deploy.ir.graph",
@@ -76,7 +80,9 @@ _HOMES = {
 __all__ = [
     "CheckReport",
     "DemoOutcome",
+    "Deployment",
     "EnergyEstimate",
+    "EnergyReport",
     "ExportOutcome",
     "Fidelity",
     "Graph",
