@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from qif_deploy.api.train import train
     from qif_deploy.api.verify import verify
     from qif_deploy.errors import QifError
-    from qif_deploy.fidelity import Fidelity
+    from qif_deploy.fidelity.report import Fidelity
     from qif_deploy.fixedpoint import NumberFormat, RoundingMode
     from qif_deploy.ir.graph import Graph, QuantizedGraph
     from qif_deploy.neuron.params import QIFParams, ResetMode
@@ -39,7 +39,7 @@ _HOMES = {
     "DemoOutcome": "qif_deploy.api.results",
     "EnergyEstimate": "qif_deploy.pricing.estimate",
     "ExportOutcome": "qif_deploy.api.results",
-    "Fidelity": "qif_deploy.fidelity",
+    "Fidelity": "qif_deploy.fidelity.report",
     "Graph": "qif_deploy.ir.graph",
     "NumberFormat": "qif_deploy.fixedpoint",
     "PostTraining": "qif_deploy.api.quantization",

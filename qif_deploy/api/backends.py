@@ -5,8 +5,9 @@ from __future__ import annotations
 import enum
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,19 @@ def count_run(graph: QuantizedGraph, inputs: Mapping[str, InputCodes]) -> tuple[
     from qif_deploy.simulate.engine.stream import in_batches, run_stream
 
     return run_stream(graph, in_batches(inputs, COUNTED_AT_ONCE)).counts
+
+
+def prepared(graph: QuantizedGraph, *, device: str = "cpu") -> Callable[[Mapping[str, InputCodes]], Trace]:
+    """Return ``graph`` made ready for many batches: the batched engine, or the reference where torch or an exact sum is missing."""
+    try:
+        _require_torch()
+        from qif_deploy.simulate.engine.batched import run_prepared
+        from qif_deploy.simulate.engine.engine import Engine
+        from qif_deploy.simulate.engine.workers import usable_device
+
+        return partial(run_prepared, Engine(graph, usable_device(device)))
+    except (MissingDependencyError, BackendError):
+        return partial(run_reference, graph)
 
 
 COUNTED_AT_ONCE = 1024

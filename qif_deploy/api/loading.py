@@ -115,7 +115,7 @@ def dataset_inputs(graph: QuantizedGraph, name: str | None, *, samples: int | No
     if len(graph.inputs) != 1:
         raise InputError(f"data set {name!r} feeds one input, the network has {list(graph.inputs)}; give --input X.npz")
     chosen = range(len(dataset.test) if samples is None else min(samples, len(dataset.test)))
-    codes = shown(dataset, dataset.test, chosen, encoder=_encoder(graph), steps=1 if graph.steps is None else graph.steps)
+    codes = shown(dataset, dataset.test, chosen, encoder=encoder_of(graph), steps=1 if graph.steps is None else graph.steps)
     prepared = prepare_inputs(graph, {graph.inputs[0]: codes}, steps=graph.steps)
     return RealInputs(codes=prepared, labels=dataset.test.labels[: len(chosen)], source=f"{name}, test part")
 
@@ -137,7 +137,12 @@ def shown(dataset: StreamedDataset, part: SampleSource, chosen: Iterable[int], *
     return np.moveaxis(codes, 1, 0) if timed else codes
 
 
-def _encoder(graph: QuantizedGraph) -> Encoder:
+def encoder_of(graph: QuantizedGraph) -> Encoder:
+    """Return how the network's training turned a still image into codes.
+
+    Raises:
+        InputError: an unknown encoder, or one that needs a number of steps that the network does not fix.
+    """
     word = graph.provenance.get("encoder", Encoder.DIRECT.value)
     known = [encoder.value for encoder in Encoder]
     if word not in known:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from qif_deploy.analysis.check_network import CheckReport
 from qif_deploy.api.backends import BackendCheck
-from qif_deploy.fidelity import Fidelity
+from qif_deploy.fidelity.report import Fidelity
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.passes.mixed_width import MixedWidths
 from qif_deploy.passes.quantize_report import QuantizeReport

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from qif_deploy.presentation.layout import new_table, percent
 
 if TYPE_CHECKING:
-    from qif_deploy.fidelity import Fidelity
+    from qif_deploy.fidelity.report import Fidelity
 
 
 def diff_table(outcome: Fidelity) -> RenderableType:
