@@ -91,11 +91,10 @@ def _diagnosis(outcome: Fidelity) -> list[RenderableType]:
     lines: list[RenderableType] = []
     first = outcome.first_divergence
     if first is not None:
-        lines.append(
-            f"first divergence: {first.population}, step {first.step}, sample {first.sample}, neuron {first.neuron}: "
-            f"float {first.u_float:.6g}, integer {first.u_integer:.6g}, threshold {first.theta:.6g}; {first.distance:.2g} theta from it, rounding reaches "
-            f"{first.bound:.2g}: {first.cause}"
-        )
+        at = f"{first.population}, step {first.step}, sample {first.sample}, neuron {first.neuron}"
+        values = f"float {first.u_float:.6g}, integer {first.u_integer:.6g}, threshold {first.theta:.6g}"
+        reach = f"{first.distance:.2g} theta from it, rounding reaches {first.bound:.2g}"
+        lines.append(f"first divergence: {at}: {values}; {reach}: {first.cause}")
     lines.append(f"verdict: {VERDICTS[outcome.verdict.value]}")
     lines += [f"{f.severity.value} in {f.place}: {f.kind.value}: {f.text}" for f in outcome.findings]
     if outcome.suspect is not None:
