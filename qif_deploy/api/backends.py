@@ -17,6 +17,7 @@ from qif_deploy.errors import BackendError, InputError, MissingDependencyError, 
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.progress import Progress
 from qif_deploy.shapes import InputCodes
+from qif_deploy.simulate.as_if import as_if
 from qif_deploy.simulate.compare import Comparison, compare_traces
 from qif_deploy.simulate.op_counts import LayerCounts, count_operations
 from qif_deploy.simulate.reference import run_reference
@@ -139,12 +140,16 @@ def _run_nir(graph: QuantizedGraph, inputs: Mapping[str, InputCodes]) -> Trace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendCheck:
-    """Outcome of one backend against the reference; ``skipped`` says why it did not run, ``failed`` why it broke."""
+    """Outcome of one backend against the reference; ``skipped`` says why it did not run, ``failed`` why it broke.
+
+    ``as_if`` names mistakes of arithmetic that give the values of the step where the difference begins.
+    """
 
     comparison: Comparison | None
     seconds: float
     skipped: str | None = None
     failed: str | None = None
+    as_if: tuple[str, ...] = ()
 
     @property
     def exact(self) -> bool | None:
@@ -158,7 +163,8 @@ class BackendCheck:
         if self.comparison is None:
             return {"exact": self.exact, **({"skipped": self.skipped} if self.failed is None else {"failed": self.failed})}
         speed = self.comparison.samples / self.seconds if self.seconds > 0 else None
-        return self.comparison.as_json() | {"seconds": self.seconds, "samples_per_second": speed}
+        found = self.comparison.as_json() | {"seconds": self.seconds, "samples_per_second": speed}
+        return found | {"as_if": list(self.as_if)} if self.as_if else found
 
 
 def check_backend(
@@ -180,7 +186,15 @@ def check_backend(
     except BackendError as error:
         return BackendCheck(comparison=None, seconds=time.perf_counter() - start, failed=str(error))
     seconds = time.perf_counter() - start
-    return BackendCheck(comparison=compare_traces(reference, trace), seconds=seconds)
+    return compared(graph, reference, trace, seconds=seconds)
+
+
+def compared(graph: QuantizedGraph, reference: Trace, found: Trace, *, seconds: float) -> BackendCheck:
+    """Compare a run with the reference, and try to explain a difference."""
+    comparison = compare_traces(reference, found)
+    mismatch = comparison.first_mismatch
+    causes = () if mismatch is None else as_if(graph, reference, found, mismatch)
+    return BackendCheck(comparison=comparison, seconds=seconds, as_if=causes)
 
 
 def parse_backend(name: str) -> Backend:

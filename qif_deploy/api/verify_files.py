@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qif_deploy.api.backends import BackendCheck
+from qif_deploy.api.backends import BackendCheck, compared
 from qif_deploy.api.loading import existing_file
 from qif_deploy.errors import BackendError, InputError, MissingDependencyError
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.shapes import InputCodes
-from qif_deploy.simulate.compare import compare_traces
 from qif_deploy.simulate.inputs import prepare_inputs
 from qif_deploy.simulate.reference import run_reference
 from qif_deploy.simulate.trace import Trace
@@ -74,7 +73,7 @@ def check_file(path: Path, graph: QuantizedGraph, inputs: Mapping[str, InputCode
     except (InputError, BackendError) as error:
         return FileCheck(path=path, stored=stored, run=_without_run(start, failed=str(error)))
     seconds = time.perf_counter() - start
-    return FileCheck(path=path, stored=stored, run=BackendCheck(comparison=compare_traces(expected, found), seconds=seconds))
+    return FileCheck(path=path, stored=stored, run=compared(graph, expected, found, seconds=seconds))
 
 
 def _stored(path: Path, graph: QuantizedGraph) -> StoredDifference | None:

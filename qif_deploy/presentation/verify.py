@@ -45,4 +45,5 @@ def verdict(check: BackendCheck) -> str:
         return str(c.reason)
     m = c.first_mismatch
     bits = f", bits {list(m.bits)}" if m.bits else ""
-    return f"DIFFERS in {m.array} at {m.index}: {m.found} instead of {m.expected}{bits} ({m.reason})"
+    cause = f"; as if {', or '.join(check.as_if)}" if check.as_if else ""
+    return f"DIFFERS in {m.array} at {m.index}: {m.found} instead of {m.expected}{bits} ({m.reason}){cause}"

@@ -17,7 +17,8 @@ MIN_SAMPLES = 32
 class Mismatch:
     """First element that differs: array, index ``(time, batch, ...)`` and both values; for the readout ``(batch, class)``.
 
-    Arrays are looked through in topological order, and in time within an array, so that what differs first comes first.
+    Populations are looked through in topological order, within one the steps, within a step ``i``, ``u``, ``s``: so it is where the
+    difference begins.
     """
 
     array: str
@@ -82,10 +83,14 @@ def compare_traces(reference: Trace, other: Trace) -> Comparison:
     expected, found = dict(reference.computed()), dict(other.computed())
     spikes = reference.spikes()
     counts: Any = {"samples": reference.samples, "arrays": len(expected), "spikes": sum(spikes.values())}  # Any: splatted below
+    owners: dict[str, list[Mismatch]] = {}
     for name in [*expected, *(n for n in found if n not in expected)]:
         mismatch = _first_mismatch(name, expected.get(name), found.get(name))
         if mismatch is not None:
-            return Comparison(exact=False, first_mismatch=mismatch, **counts)
+            owners.setdefault(name.rpartition("/")[0], []).append(mismatch)
+    for mismatches in owners.values():
+        # Where shapes disagree there is no time to go by; min keeps i before u before s within a step.
+        return Comparison(exact=False, first_mismatch=min(mismatches, key=lambda m: m.index[:1]), **counts)
     silent = [name for name, n in spikes.items() if n == 0 and reference.populations[name].s.size]
     if reference.samples < MIN_SAMPLES:
         return Comparison(exact=None, reason=f"all arrays equal, but {reference.samples} samples are fewer than {MIN_SAMPLES}", **counts)
