@@ -176,7 +176,7 @@ def against_lava(rounds: int) -> Iterator[Row]:
             if not np.array_equal(trace.readout, ours) or not np.array_equal(ours, run_reference(graph, part).readout):
                 raise SystemExit(f"{name}: Lava, engine and reference differ; nothing is timed")
         per_sample = (seconds[MORE] - seconds[FEWER]) / (MORE - FEWER)
-        engine = best_seconds({"engine": partial(answers, runner, inputs)}, rounds=rounds, clock=Clock.WALL)["engine"] / 4096
+        engine = best_seconds({"engine": partial(answers, runner, inputs)}, rounds=10 * rounds, clock=Clock.WALL)["engine"] / 4096
         runner.workers.close()
         if per_sample <= 0:
             yield Row(
