@@ -10,17 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qif_deploy.fidelity.bound import CAUSES, Bounds
 from qif_deploy.fidelity.compare import Comparing, compare_fidelity
 from qif_deploy.fidelity.report import Verdict
 from qif_deploy.fidelity.teacher_forcing import cut
 from qif_deploy.ir.graph import Graph
-from qif_deploy.ir.nodes import Reduce
+from qif_deploy.ir.nodes import QIF, Dense, DenseCodes, Input, Population, Readout, Reduce
+from qif_deploy.neuron.params import QIFParams
 from qif_deploy.passes.quantize import quantize_graph
 from qif_deploy.passes.scale_method import QuantizeOptions, ScaleMethod
 from qif_deploy.simulate.calibrate import calibrate
 from qif_deploy.simulate.float_sim import run_float
 from qif_deploy.simulate.reference import run_reference
-from tests.fidelity.networks import MORE_FORMS, STEPS, Drawn, float_chain, float_residual, images, pairs
+from tests.fidelity.networks import MORE_FORMS, STEPS, Drawn, changed, float_chain, float_residual, images, pairs
 from tests.networks import number_format
 
 QUICK = Comparing(accuracy_by_layer=False, noise=(), membranes=False)
@@ -124,3 +126,50 @@ def test_the_readout_that_takes_the_last_step_is_compared_too() -> None:
     found = compare_fidelity(graph, quantized, [(images(40), labels)])
     assert found.accuracy_float == 1.0
     assert [row.name for row in found.solo] == ["q1", "q2", "out"]
+
+
+def test_a_flip_has_the_narrowest_cause_that_reaches_its_threshold() -> None:
+    shape = (1, 1, 1)
+    bounds = Bounds(
+        rounding=np.full(shape, 0.1), choice=np.full(shape, 0.2), history=np.full(shape, 0.4), threshold=np.full((1,), 0.05)
+    )  # fmt: skip
+    distances = {
+        0.0: "rounding",
+        0.149: "rounding",
+        0.151: "choice",
+        0.349: "choice",
+        0.351: "history",
+        0.749: "history",
+        0.751: "unexplained",
+    }
+    where = tuple(np.zeros(len(distances), np.int64) for _ in shape)
+    found = bounds.causes(np.array(list(distances)), where)
+    assert [CAUSES[cause].value for cause in found] == list(distances.values())
+
+
+def test_rounding_the_threshold_is_part_of_the_bound() -> None:
+    """Neuron and weights are exact in codes, so that nothing moves a membrane; only the threshold lies between two codes."""
+    nodes = {
+        "x": Input(shape=(1,), low=0, high=63),
+        "w": Dense(weight=np.array([[1.0]])),
+        "q": QIF(params=QIFParams.of(c2=0.0, c1=0.5, theta=20.25)),
+        "w2": Dense(weight=np.ones((1, 1))),
+        "out": Readout(),
+    }
+    graph = Graph(nodes=nodes, edges=(("x", "w"), ("w", "q"), ("q", "w2"), ("w2", "out")))
+    quantized, _ = quantize_graph(graph, number_format(weight_bits=8), steps=1)
+    node = quantized.population("q")
+    one = {"c2m": 0, "c1m": 64, "s2": 0, "bias": 0, "theta": 21, "reset": 0, "r0": 0, "reset_by": 21}
+    constants = dataclasses.replace(node.constants, s1=7, **{name: np.array([code]) for name, code in one.items()})
+    coarse = dataclasses.replace(
+        quantized,
+        nodes=dict(quantized.nodes)
+        | {"q": Population(constants=constants, delta=np.ones(1)), "w": DenseCodes(weight=np.ones((1, 1), np.int32), shift=0)},
+    )
+    found = compare_fidelity(graph, coarse, [({"x": np.arange(64).reshape(1, 64, 1)}, None)], how=QUICK)
+    assert found.verdict is Verdict.ROUNDING
+    # Codes 0..63 meet no value between 20.25 and 21, so no spike differs; a threshold that rounding may not give flips code 21.
+    assert found.causes.total == 0
+    late = changed(coarse, "q", theta=np.array([22]))
+    worse = compare_fidelity(graph, late, [({"x": np.arange(64).reshape(1, 64, 1)}, None)], how=QUICK)
+    assert (worse.verdict, worse.causes.rounding, worse.causes.unexplained) == (Verdict.DAMAGE, 1, 0)
