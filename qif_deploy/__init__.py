@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from qif_deploy.api.train import train
     from qif_deploy.api.verify import verify
     from qif_deploy.errors import QifError
-    from qif_deploy.fidelity import Fidelity
+    from qif_deploy.fidelity.report import Fidelity
     from qif_deploy.fixedpoint import NumberFormat, RoundingMode
     from qif_deploy.ir.graph import Graph, QuantizedGraph
     from qif_deploy.neuron.params import QIFParams, ResetMode
@@ -45,7 +45,7 @@ _HOMES = {
     "EnergyEstimate": "qif_deploy.pricing.estimate",
     "EnergyReport": "qif_deploy.pricing.energy_report",
     "ExportOutcome": "qif_deploy.api.results",
-    "Fidelity": "qif_deploy.fidelity",
+    "Fidelity": "qif_deploy.fidelity.report",
     "Graph": "qif_deploy.ir.graph",
     "NetworkMapping": "qif_hardware.mapping.mapping",
     "NumberFormat": "qif_deploy.fixedpoint",
