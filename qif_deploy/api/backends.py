@@ -19,7 +19,7 @@ from qif_deploy.progress import Progress
 from qif_deploy.shapes import InputCodes
 from qif_deploy.simulate.as_if import as_if
 from qif_deploy.simulate.compare import Comparison, compare_traces
-from qif_deploy.simulate.op_counts import LayerCounts, count_operations
+from qif_deploy.simulate.op_counts import Tallies, tally
 from qif_deploy.simulate.reference import run_reference
 from qif_deploy.simulate.trace import Trace
 
@@ -65,7 +65,7 @@ def execute(
         case Backend.REFERENCE:
             return run_reference(graph, inputs)
         case Backend.BATCHED:
-            _require_torch()
+            require_torch()
             from qif_deploy.simulate.engine.batched import run_batched
 
             return run_batched(graph, inputs, device=how.device, progress=progress)
@@ -81,21 +81,23 @@ def execute(
             assert_never(backend)
 
 
-def count_run(graph: QuantizedGraph, inputs: Mapping[str, InputCodes]) -> tuple[LayerCounts, ...]:
-    """Return the operations of a run: by the engine's stream, which keeps no trace, or by the reference where torch is not installed."""
+def tally_run(graph: QuantizedGraph, inputs: Mapping[str, InputCodes]) -> Tallies:
+    """Return spikes per position of a run: by the engine's stream, or by the reference where torch is not installed."""
     try:
-        _require_torch()
+        require_torch()
     except MissingDependencyError:
-        return count_operations(graph, run_reference(graph, inputs))
+        return tally(graph, run_reference(graph, inputs))
     from qif_deploy.simulate.engine.stream import in_batches, run_stream
 
-    return run_stream(graph, in_batches(inputs, COUNTED_AT_ONCE)).counts
+    tallies = run_stream(graph, in_batches(inputs, TALLIED_AT_ONCE), keep_tallies=True).tallies
+    assert tallies is not None
+    return tallies
 
 
 def prepared(graph: QuantizedGraph, *, device: str = "cpu") -> Callable[[Mapping[str, InputCodes]], Trace]:
     """Return ``graph`` made ready for many batches: the batched engine, or the reference where torch or an exact sum is missing."""
     try:
-        _require_torch()
+        require_torch()
         from qif_deploy.simulate.engine.batched import run_prepared
         from qif_deploy.simulate.engine.engine import Engine
         from qif_deploy.simulate.engine.workers import usable_device
@@ -105,11 +107,12 @@ def prepared(graph: QuantizedGraph, *, device: str = "cpu") -> Callable[[Mapping
         return partial(run_reference, graph)
 
 
-COUNTED_AT_ONCE = 1024
-"""Samples per batch of a counting run; results do not depend on it."""
+TALLIED_AT_ONCE = 1024
+"""Samples per batch of a run that is tallied; results do not depend on it."""
 
 
-def _require_torch() -> None:
+def require_torch() -> None:
+    """Raise MissingDependencyError where the batched engine cannot run."""
     try:
         import torch  # noqa: F401  # only whether it is there
     except ImportError:
