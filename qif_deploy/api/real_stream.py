@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from qif_deploy.api.loading import encoder_of, open_for, read_inputs, shown
+from qif_deploy.api.loading import encoder_of, open_for_network, read_inputs, shown
 from qif_deploy.errors import InputError
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.shapes import InputCodes
@@ -63,12 +63,7 @@ def real_stream(
         raise InputError(f"samples {samples} is below 1; ask for at least one")
     if data is not None and Path(data).suffix in (".npy", ".npz"):
         return _file_stream(graph, Path(data), samples, batch)
-    name = graph.provenance.get("dataset") if data is None else data
-    if name is None:
-        raise InputError("the network names no data set; give real input with --data X.npy or --data NAME")
-    if len(graph.inputs) != 1:
-        raise InputError(f"data set {name!r} feeds one input, the network has {list(graph.inputs)}; give --data X.npz")
-    dataset = open_for(name, steps=graph.steps, root=data_root)
+    name, dataset = open_for_network(graph, data, root=data_root)
     encoder, steps = encoder_of(graph), 1 if graph.steps is None else graph.steps
     total = len(dataset.test) if samples is None else min(samples, len(dataset.test))
 

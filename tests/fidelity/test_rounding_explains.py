@@ -28,7 +28,7 @@ from tests.networks import number_format
 QUICK = Comparing(accuracy_by_layer=False, noise=(), membranes=False)
 
 
-@settings(max_examples=24)
+@settings(max_examples=16)
 @given(pairs(), st.integers(0, 9))
 def test_rounding_explains_every_membrane_and_every_flip(drawn: Drawn, seed: int) -> None:
     graph, quantized = drawn.pair()
