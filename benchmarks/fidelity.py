@@ -19,9 +19,9 @@ import numpy as np
 import torch
 
 from qif_deploy.api.backends import prepared
+from qif_deploy.api.input_batches import input_batches
 from qif_deploy.api.loading import FloatModel, load_float_model
 from qif_deploy.api.quantization import PostTraining, quantize_after_training
-from qif_deploy.api.real_stream import real_stream
 from qif_deploy.datasets.dataset import load_dataset
 from qif_deploy.fidelity.compare import Comparing, compare_fidelity
 from qif_deploy.fidelity.report import Fidelity
@@ -84,7 +84,7 @@ def compared(model: FloatModel, bits: int, samples: int | None) -> Fidelity:
     # One more float run per layer: what that costs grows with the square of the depth, so the residual network does without.
     shallow = len(model.graph.populations) < 8
     how = Comparing(prepare=prepared, noise=(), membranes=False, accuracy_by_layer=shallow)
-    return compare_fidelity(model.graph, network, real_stream(network, data=None, samples=samples), how=how)
+    return compare_fidelity(model.graph, network, input_batches(network, data=None, samples=samples).labelled(), how=how)
 
 
 def row(first: str, found: Fidelity) -> str:

@@ -11,8 +11,8 @@ import numpy as np
 
 from qif_deploy.api.backends import prepared
 from qif_deploy.api.files import destination, write_json
+from qif_deploy.api.input_batches import Labelled, batch_for, input_batches
 from qif_deploy.api.loading import FloatModel, RealInputs, load_float_model, load_network
-from qif_deploy.api.real_stream import Batch, batch_for, real_stream
 from qif_deploy.errors import InputError, MissingDependencyError
 from qif_deploy.fidelity.compare import Comparing, compare_fidelity
 from qif_deploy.fidelity.noise import NoiseRun, in_parts
@@ -54,9 +54,9 @@ def diff(
     """Compare float and integer network on a data set (or a ``.npy`` of codes), batch by batch; write ``fidelity.json``."""
     source, graph = load_float_model(model), load_network(network)
     path = destination(out, default=Path(network).parent / "fidelity.json")
-    stream = real_stream(graph, data=data, samples=samples, data_root=data_root)
-    total = -(-stream.samples // stream.batch)
-    found = compare_models(source, graph, _reported(stream, total, progress), how=Comparison() if how is None else how, name=stream.source)
+    inputs = input_batches(graph, data=data, samples=samples, data_root=data_root)
+    batches = _reported(inputs.labelled(), -(-inputs.samples // inputs.compared_at_once), progress)
+    found = compare_models(source, graph, batches, how=Comparison() if how is None else how, name=inputs.source)
     write_json(path, found.as_json())
     return found
 
@@ -75,7 +75,7 @@ def fidelity_of(source: FloatModel, graph: QuantizedGraph, real: RealInputs) -> 
     return compare_models(source, graph, batches, how=Comparison(), name=real.source)
 
 
-def compare_models(source: FloatModel, graph: QuantizedGraph, batches: Iterable[Batch], *, how: Comparison, name: str) -> Fidelity:
+def compare_models(source: FloatModel, graph: QuantizedGraph, batches: Iterable[Labelled], *, how: Comparison, name: str) -> Fidelity:
     """Compare a loaded model with a network."""
     comparing = Comparing(
         prepare=partial(prepared, device=how.device),
@@ -119,8 +119,8 @@ def _target_format(graph: QuantizedGraph) -> NumberFormat | None:
         return None
 
 
-def _reported(stream: Iterable[Batch], total: int, progress: Progress | None) -> Iterable[Batch]:
-    for done, batch in enumerate(stream):
+def _reported(batches: Iterable[Labelled], total: int, progress: Progress | None) -> Iterable[Labelled]:
+    for done, batch in enumerate(batches):
         if progress is not None:
             progress(done / total)
         yield batch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,13 @@ from qif_deploy.shapes import InputCodes
 from qif_deploy.simulate.inputs import prepare_inputs
 
 Batch = Mapping[str, InputCodes]
+Labelled = tuple[Batch, NDArray[np.int64] | None]
 
 AT_ONCE = 256
-"""Samples of a batch; results do not depend on it."""
+"""Samples of a batch that is counted; results do not depend on it."""
+
+NEURON_STEPS_AT_ONCE = 1 << 20
+"""States of one network that a batch holds which is compared: 8 MB per array of float64, of which a comparison holds some twenty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,18 @@ class InputBatches:
         for start in range(0, end, size):
             yield self._part(start, min(end, start + size))
 
+    def labelled(self, *, size: int | None = None) -> Iterator[Labelled]:
+        """Yield batches with their labels, of ``size`` samples or of what ``batch_for`` says."""
+        size = self.compared_at_once if size is None else size
+        for start, codes in zip(range(0, self.samples, size), self.batches(size=size), strict=True):
+            yield codes, None if self.labels is None else self.labels[start : start + size]
+
+    @property
+    def compared_at_once(self) -> int:
+        """Samples of a batch whose states are held."""
+        steps = self.graph.steps if self.codes is None else next(iter(self.codes.values())).shape[0]
+        return batch_for(self.graph, 1 if steps is None else steps)
+
     def _part(self, start: int, end: int) -> Batch:
         if self.codes is not None:
             return {name: codes[:, start:end] for name, codes in self.codes.items()}
@@ -51,8 +68,14 @@ class InputBatches:
         return prepare_inputs(self.graph, {self.graph.inputs[0]: codes}, steps=self.graph.steps)
 
 
+def batch_for(graph: QuantizedGraph, steps: int) -> int:
+    """Return how many samples make a batch of ``NEURON_STEPS_AT_ONCE`` states."""
+    neurons = sum(prod(graph.shapes[name]) for name in graph.populations)
+    return max(1, min(AT_ONCE, NEURON_STEPS_AT_ONCE // max(1, neurons * steps)))
+
+
 def input_batches(
-    graph: QuantizedGraph, *, data: str | None, input_file: Path | None, samples: int | None, data_root: Path | None = None
+    graph: QuantizedGraph, *, data: str | None, input_file: Path | None = None, samples: int | None, data_root: Path | None = None
 ) -> InputBatches:
     """Open a file of codes or the test part of a data set; ``data`` may be the name of one or the path of a ``.npy``/``.npz``.
 

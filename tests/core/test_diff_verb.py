@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from qif_deploy.api.diff import Comparison, diff
+from qif_deploy.api.input_batches import batch_for, input_batches
 from qif_deploy.api.loading import load_network
-from qif_deploy.api.real_stream import batch_for, real_stream
 from qif_deploy.errors import InputError
 from tests.core.cli_runner import assert_one_line, cli
 from tests.core.conftest import Artefacts
@@ -19,19 +19,19 @@ from tests.core.conftest import Artefacts
 
 def test_a_stream_gives_the_samples_in_batches(tiny: Artefacts) -> None:
     graph = load_network(tiny.network)
-    whole = list(real_stream(graph, data=None, samples=30))
-    parts = list(real_stream(graph, data=None, samples=30, batch=7))
+    whole = list(input_batches(graph, data=None, samples=30).labelled())
+    parts = list(input_batches(graph, data=None, samples=30).labelled(size=7))
     assert [next(iter(codes.values())).shape[1] for codes, _ in parts] == [7, 7, 7, 7, 2]
     (name,) = graph.inputs
     assert np.array_equal(np.concatenate([codes[name] for codes, _ in parts], axis=1), whole[0][0][name])
     assert np.array_equal(np.concatenate([labels for _, labels in parts]), whole[0][1])
-    codes, labels = next(iter(real_stream(graph, data=str(tiny.codes), samples=None)))
+    codes, labels = next(input_batches(graph, data=str(tiny.codes), samples=None).labelled())
     assert (codes[name].shape[1], labels) == (34, None)
     assert 1 <= batch_for(graph, 10**6) < batch_for(graph, 4)
     with pytest.raises(InputError, match="samples 0 is below 1"):
-        real_stream(graph, data=None, samples=0)
+        input_batches(graph, data=None, samples=0)
     with pytest.raises(InputError, match="names no data set"):
-        real_stream(dataclasses.replace(graph, provenance={}), data=None, samples=1)
+        input_batches(dataclasses.replace(graph, provenance={}), data=None, samples=1)
 
 
 def test_diff_writes_what_a_report_draws(tiny: Artefacts, tmp_path: Path) -> None:
