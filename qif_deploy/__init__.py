@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from qif_deploy.analysis.check_network import CheckReport
     from qif_deploy.api.check import check
+    from qif_deploy.api.convert import ConvertOutcome, convert
     from qif_deploy.api.demonstration import demo
     from qif_deploy.api.diff import diff
     from qif_deploy.api.energy import energy
@@ -36,10 +37,12 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CheckReport": "qif_deploy.analysis.check_network",
+    "ConvertOutcome": "qif_deploy.api.convert",
     "DemoOutcome": "qif_deploy.api.results",
     "EnergyEstimate": "qif_deploy.pricing.estimate",
     "ExportOutcome": "qif_deploy.api.results",
     "Fidelity": "qif_deploy.fidelity",
+    "ForeignModel": "qif_deploy.api.loading",
     "Graph": "qif_deploy.ir.graph",
     "NumberFormat": "qif_deploy.fixedpoint",
     "PostTraining": "qif_deploy.api.quantization",
@@ -58,6 +61,7 @@ _HOMES = {
     "VerifyOutcome": "qif_deploy.api.results",
     "__version__": "qif_deploy.version",
     "check": "qif_deploy.api.check",
+    "convert": "qif_deploy.api.convert",
     "demo": "qif_deploy.api.demonstration",
     "diff": "qif_deploy.api.diff",
     "energy": "qif_deploy.api.energy",
@@ -71,10 +75,12 @@ _HOMES = {
 
 __all__ = [
     "CheckReport",
+    "ConvertOutcome",
     "DemoOutcome",
     "EnergyEstimate",
     "ExportOutcome",
     "Fidelity",
+    "ForeignModel",
     "Graph",
     "NumberFormat",
     "PostTraining",
@@ -93,6 +99,7 @@ __all__ = [
     "VerifyOutcome",
     "__version__",
     "check",
+    "convert",
     "demo",
     "diff",
     "energy",

@@ -33,10 +33,10 @@ def quantize(
     data_root: Path | None = None,
     progress: Progress | None = None,
 ) -> QuantizeOutcome:
-    """Turn a checkpoint into the integer artefact ``net.nir``, beside the model unless ``out`` names a file.
+    """Turn a checkpoint, or a float NIR file, into the integer artefact ``net.nir``, beside the model unless ``out`` names a file.
 
     Args:
-        model: checkpoint.
+        model: checkpoint, or float NIR file of this or another tool; what a foreign one leaves open ``convert`` takes options for.
         target: profile by name, or the path of one.
         out: the artefact.
         steps: T, None for the model's.
@@ -53,6 +53,8 @@ def quantize(
     path = destination(out, default=Path(model).parent / "net.nir")
     how = PostTraining() if how is None else how
     if qat is not None:
+        if Path(model).suffix == ".nir":
+            raise InputError(f"model {str(model)!r} is a NIR file, codes are trained from a checkpoint (.safetensors); leave --qat out")
         profile = replace(profile, number_format=narrowed(profile.number_format, how.weights_of_qat()))
         return quantize_aware(model, profile, path, options=qat, steps=steps, data=data, data_root=data_root, progress=progress)
     if data is not None or data_root is not None:

@@ -39,6 +39,18 @@ def read_nir(path: Path) -> QuantizedGraph:
         raise InputError(f"NIR file {str(path)!r}: {error}") from None
 
 
+def holds_codes(path: Path) -> bool:
+    """Return whether ``path`` is an integer network, told by its nodes; float networks are read by importing.importer.
+
+    Raises:
+        InputError: missing or unreadable.
+    """
+    try:
+        return load_document(Path(path)).kind is FileKind.INTEGER
+    except InputError as error:
+        raise InputError(f"NIR file {str(path)!r}: {error}") from None
+
+
 def _to_graph(document: Document) -> QuantizedGraph:
     entries = document.nodes
     _refuse_foreign(document)
@@ -120,4 +132,4 @@ def _shape_findings(graph: QuantizedGraph, ports: Mapping[str, str], declared: M
             yield f"node {name!r}: shape {shape} is declared, {fed} follows from the wiring; export the network again"
 
 
-__all__ = ["read_nir"]
+__all__ = ["holds_codes", "read_nir"]

@@ -22,16 +22,21 @@ STEPS, BATCH = 16, 4
 Recorded = dict[str, np.ndarray]
 
 
-def graded(module: torch.nn.Module, seed: int, *, low: int = -24, high: int = 40) -> torch.nn.Module:
-    """Give every weight a multiple of 1/64 and every bias one of 1/32."""
+def grid(rng: np.random.Generator, shape: tuple[int, ...], *, low: int = -44, high: int = 30) -> np.ndarray:
+    """Weights ``(out, ...)`` in multiples of 1/64; one of each row is 127/64, which makes 1/64 the value of an 8-bit code."""
+    rows = rng.integers(low, high, shape).reshape(shape[0], -1)
+    rows[np.arange(shape[0]), rng.integers(0, rows.shape[1], shape[0])] = 127
+    return rows.reshape(shape) / 64
+
+
+def graded(module: torch.nn.Module, seed: int, *, low: int = -44, high: int = 30) -> torch.nn.Module:
+    """Give every weight a value of the grid, and every bias a multiple of 1/32."""
     rng = np.random.default_rng(seed)
-    for parameter in (
-        p for m in module.modules() if isinstance(m, torch.nn.Linear | torch.nn.Conv2d | torch.nn.Conv1d) for p in m.parameters()
-    ):
-        values = (
-            rng.integers(low, high, tuple(parameter.shape)) / 64 if parameter.ndim > 1 else rng.integers(-4, 5, tuple(parameter.shape)) / 32
-        )
-        parameter.data = torch.tensor(values, dtype=torch.float32)
+    for layer in (m for m in module.modules() if isinstance(m, torch.nn.Linear | torch.nn.Conv2d | torch.nn.Conv1d)):
+        for parameter in layer.parameters():
+            shape = tuple(parameter.shape)
+            values = grid(rng, shape, low=low, high=high) if len(shape) > 1 else rng.integers(-4, 5, shape) / 32
+            parameter.data = torch.tensor(values, dtype=torch.float32)
     return module
 
 
@@ -162,7 +167,7 @@ def rockpool() -> Iterator[tuple[str, Any, Recorded]]:
 
     def case(neuron: Callable[[int], Any], *, has_bias: bool = False) -> tuple[Any, Recorded]:
         rng, codes = np.random.default_rng(1), spikes_in(2, 12)
-        weights = [torch.tensor(rng.integers(-24, 40, shape) / 64, dtype=torch.float32) for shape in ((12, 16), (16, 5))]
+        weights = [torch.tensor(grid(rng, shape).T.copy(), dtype=torch.float32) for shape in ((16, 12), (5, 16))]
         layers = [neuron(16), neuron(5)]
         linear = [
             LinearTorch(w.shape, weight=w, has_bias=has_bias, bias=torch.full((w.shape[1],), 0.125) if has_bias else None) for w in weights

@@ -22,6 +22,10 @@ from qif_deploy.neuron.params import ResetMode
 from qif_export.nir.importing.parts import Floats, Neuron, NeuronKind
 
 
+FLOAT32_ERROR = 2.0**-22
+"""Of ``dt / tau`` after two float32 roundings, where it is near 1."""
+
+
 class Convention(enum.Enum):
     """Whose discrete time a file is read in."""
 
@@ -222,8 +226,7 @@ def neuron_map(name: str, neuron: Neuron, reading: Reading) -> NeuronMap:
             assert neuron.r is not None
             assert neuron.tau is not None
             found = rules.lif(neuron.tau, neuron.r, reading.step)
-            # The decay that ran was a float32 number, of which the file holds a rounded function: the nearest one is it.
-            decay = found.decay.astype(np.float32).astype(np.float64) if neuron.single_precision else found.decay
+            decay = _as_single(found.decay) if neuron.single_precision else found.decay
             gain = found.gain
     _require_decay(name, decay, reading)
     if reading.unit_gain:
@@ -251,6 +254,12 @@ def neuron_map(name: str, neuron: Neuron, reading: Reading) -> NeuronMap:
         reset=reset,
         spike_on_equal=equal,
     )
+
+
+def _as_single(decay: Floats) -> Floats:
+    """The decay that ran was a float32 number, of which the file holds a rounded function of ``1 - decay``: the nearest one is it."""
+    nearest = decay.astype(np.float32).astype(np.float64)
+    return np.where(np.abs(nearest) < FLOAT32_ERROR, 0.0, nearest)
 
 
 def _require_decay(name: str, decay: Floats, reading: Reading) -> None:

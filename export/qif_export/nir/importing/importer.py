@@ -67,7 +67,9 @@ def read_float_nir(path: Path, options: ImportOptions | None = None) -> Imported
     try:
         return import_document(load_document(path), ImportOptions() if options is None else options)
     except InputError as error:
-        raise type(error)(f"NIR file {str(path)!r}: {error}") from None
+        named = type(error)(f"NIR file {str(path)!r}: {error}")
+        named.findings = error.findings
+        raise named from None
 
 
 def import_document(document: Document, options: ImportOptions) -> ImportedFloat:

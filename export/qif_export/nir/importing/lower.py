@@ -134,6 +134,9 @@ def lower(
         except QifError as error:
             line = str(error)
             walk.findings.append(line if f"{name!r}" in line else f"node {name!r}: {line}")
+            if isinstance(parts[name], Neuron | Quadratic | ScaleBy) and len({signal.shape for signal in known}) == 1:
+                # It keeps the shape, so what comes behind can be looked at too.
+                walk.signals[name] = Signal(terms=(Term(source=name, name=name),), shape=known[0].shape)
     raise_findings(UnsupportedError, walk.findings)
     if len(walk.readouts) != 1:
         raise UnsupportedError(f"it has {len(walk.readouts)} outputs {walk.readouts}; a network here has one, take the others away")
