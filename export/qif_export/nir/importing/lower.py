@@ -446,7 +446,7 @@ def _as_vector(name: str, signal: Signal) -> Signal:
         assert isinstance(conv, Conv2d)
         if conv.geometry.padding != (0, 0) or conv.geometry.groups != 1 or conv.geometry.dilation != ConvGeometry().dilation:
             raise UnsupportedError(f"output {name!r}: its last convolution {term.name!r} pads, groups or dilates; end in a linear layer")
-        dense = Dense(weight=conv.weight.reshape(conv.weight.shape[0], -1))
+        dense = Dense(weight=conv.weight.reshape(conv.weight.shape[0], -1), bias=conv.bias)
         terms.append(replace(term, synapse=dense, reshapers=(*term.reshapers, (f"{term.name}.flat", Flatten()))))
     return replace(signal, terms=tuple(terms), shape=signal.neuron_shape[:1], unflattened=None)
 
