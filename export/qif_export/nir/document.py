@@ -13,8 +13,8 @@ from qif_export.nir.hdf5 import load_groups
 
 Edge = tuple[str, str]
 
-MAX_NODES = 4096
-MAX_EDGES = 16_384
+MAX_NODES = 1024
+MAX_EDGES = 8192
 """A network of 34 layers has some 150 nodes; checks of the wiring take time with their product."""
 
 

@@ -16,12 +16,13 @@ import numpy as np
 
 from qif_deploy.errors import InputError
 from qif_export.nir._nir import h5py
+from qif_export.nir.global_heap import HeapTexts
 
 MAX_DEPTH = 32
 """Groups within groups; a node's metadata in a subgraph in a subgraph lies seven deep."""
 
-MAX_OBJECTS = 100_000
-"""Groups and datasets in all: a network of thousands of nodes has tens of thousands."""
+MAX_OBJECTS = 32_768
+"""Groups and datasets in all; a node has up to 30. Each takes about a third of a millisecond."""
 
 MAX_RANK = 8
 MAX_TEXT = 1 << 24
@@ -49,7 +50,9 @@ def load_groups(path: Path, name: str) -> dict[str, Any]:
         with h5py.File(path, "r") as file:
             if file.get(name, getlink=True) is None:
                 raise InputError(f"it is HDF5 but not NIR, group {name!r} is missing; give a .nir file")
-            reader = _Reader(allowance=max(ALWAYS_READ, MAX_EXPANSION * path.stat().st_size))
+            if file.userblock_size or file.id.get_create_plist().get_sizes() != (8, 8):
+                raise InputError("it begins with a user block or has addresses of other than 8 bytes; write it as h5py does by default")
+            reader = _Reader(allowance=max(ALWAYS_READ, MAX_EXPANSION * path.stat().st_size), texts=HeapTexts(path))
             found = reader.item(file, name, f"/{name}", depth=0)
     except InputError:
         raise
@@ -66,6 +69,7 @@ class _Reader:
     """What is left to read: bytes, and how many objects were seen."""
 
     allowance: int
+    texts: HeapTexts
     objects: int = 0
 
     def item(self, parent: Any, key: str, where: str, *, depth: int) -> Any:
@@ -74,11 +78,13 @@ class _Reader:
         if self.objects > MAX_OBJECTS:
             raise InputError(f"it holds more than {MAX_OBJECTS} objects; no network that this project reads needs as many")
         if depth > MAX_DEPTH:
-            raise InputError(f"group {where[:80]!r} lies deeper than {MAX_DEPTH} groups, or holds itself; flatten the subgraphs")
+            raise InputError(f"group {where[:80]!r} lies deeper than {MAX_DEPTH} groups; flatten the subgraphs")
         link = parent.get(key, getlink=True)
         if not isinstance(link, h5py.HardLink):
             raise InputError(f"object {where[:80]!r} is a {type(link).__name__} to another place; copy the content into the file")
         found = parent[key]
+        if h5py.h5o.get_info(found.id).rc > 1:  # a group within itself, or one that is there many times over
+            raise InputError(f"object {where[:80]!r} is linked from several places; copy it to each")
         match found:
             case h5py.Group():
                 return {str(child): self.item(found, child, f"{where}/{child}", depth=depth + 1) for child in _names(found, where)}
@@ -98,14 +104,20 @@ class _Reader:
         return data[()]
 
     def _text(self, data: Any, where: str, *, fixed: int | None) -> Any:
+        """Return a ``str``, or for an array a list of them per row."""
         self._take(int(data.size) * (fixed or 16), where, f"shape {data.shape}")
-        found = data[()]
-        if isinstance(found, bytes):
-            self._take(len(found), where, f"{len(found)} bytes of text")
-            if len(found) > MAX_TEXT:
-                raise InputError(f"text {where[:80]!r} has {len(found)} bytes, more than {MAX_TEXT}; shorten it")
-            return found.decode("utf8")
-        return found
+        if fixed is not None:
+            found = [bytes(value).rstrip(b"\0").decode("utf8") for value in np.asarray(data[()]).reshape(-1)]
+        else:
+            offset = data.id.get_offset()
+            if offset is None:
+                raise InputError(f"text {where[:80]!r} is stored in chunks or in a header; write it contiguous, as h5py does by default")
+            found = self.texts.read(offset, int(data.size))
+        size = sum(map(len, found))
+        self._take(size, where, f"{size} letters of text")
+        if any(len(text) > MAX_TEXT for text in found):
+            raise InputError(f"text {where[:80]!r} is longer than {MAX_TEXT} letters; shorten it")
+        return found[0] if data.shape == () else np.array(found, dtype=object).reshape(data.shape)
 
     def _take(self, size: int, where: str, what: str) -> None:
         if size > self.allowance:

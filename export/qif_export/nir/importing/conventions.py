@@ -21,7 +21,6 @@ from qif_deploy.errors import InputError, UnsupportedError
 from qif_deploy.neuron.params import ResetMode
 from qif_export.nir.importing.parts import Floats, Neuron, NeuronKind
 
-
 FLOAT32_ERROR = 2.0**-22
 """Of ``dt / tau`` after two float32 roundings, where it is near 1."""
 

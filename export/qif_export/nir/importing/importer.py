@@ -21,6 +21,9 @@ from qif_export.nir.importing.subgraphs import dissolve
 from qif_export.nir.network_facts import KEY
 from qif_export.nir.node_fields import NodeFields
 
+LISTED = 20
+"""Findings that one line holds; the error's ``findings`` has them all."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportOptions:
@@ -67,7 +70,12 @@ def read_float_nir(path: Path, options: ImportOptions | None = None) -> Imported
     try:
         return import_document(load_document(path), ImportOptions() if options is None else options)
     except InputError as error:
-        named = type(error)(f"NIR file {str(path)!r}: {error}")
+        told = (
+            str(error)
+            if len(error.findings) <= LISTED
+            else "; ".join([*error.findings[:LISTED], f"and {len(error.findings) - LISTED} more"])
+        )
+        named = type(error)(f"NIR file {str(path)!r}: {told}")
         named.findings = error.findings
         raise named from None
 

@@ -175,7 +175,7 @@ def _pair(fields: NodeFields, key: str) -> Pair:
 def _numbers(fields: NodeFields, key: str, count: int | None) -> Shape:
     value = np.asarray(fields.values[key]).reshape(-1)
     if value.dtype.kind not in "iu" or not value.size or (count is not None and value.size != count):
-        raise InputError(f"node {fields.name!r}: field {key!r} is {str(value)[:60]}, not whole numbers; export the network again")
+        raise InputError(f"node {fields.name!r}: field {key!r} is {_brief(value)}, not whole numbers; export the network again")
     return tuple(int(n) for n in value)
 
 
@@ -196,8 +196,12 @@ def _positive(fields: NodeFields, key: str) -> Floats:
     """Time constants and resistances; infinite is legal, and is how a neuron without leak is written."""
     value = np.asarray(fields.values[key])
     if value.dtype.kind not in "iuf" or not value.size or not (value > 0).all():
-        raise InputError(f"node {fields.name!r}: field {key!r} is {str(value)[:60]}, not positive numbers; export the network again")
+        raise InputError(f"node {fields.name!r}: field {key!r} is {_brief(value)}, not positive numbers; export the network again")
     return value.astype(np.float64)
+
+
+def _brief(value: NDArray[Any]) -> str:
+    return " ".join(str(value).split())[:60]
 
 
 def _quadratic(fields: NodeFields) -> Quadratic:

@@ -7,6 +7,7 @@ factors go into the weights, a pool behind a convolution makes its kernel larger
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -234,8 +235,18 @@ def summed(name: str, signals: list[Signal]) -> Signal:
     unflattened = {signal.unflattened for signal in signals}
     if len(unflattened) > 1:
         raise UnsupportedError(f"node {name!r}: flattened currents meet others in it; flatten behind the neurons")
-    terms = tuple(term for signal in signals for term in signal.terms)
+    terms = _merged(term for signal in signals for term in signal.terms)
     return Signal(terms=terms, shape=signals[0].shape, unflattened=signals[0].unflattened)
+
+
+def _merged(terms: Iterable[Term]) -> tuple[Term, ...]:
+    """One term for those that see the same source in the same way: their factors add up."""
+    found: dict[tuple[object, ...], Term] = {}
+    for n, term in enumerate(terms):
+        key = (term.source, tuple(name for name, _ in term.reshapers)) if term.synapse is None else (n,)
+        held = found.get(key)
+        found[key] = term if held is None else replace(term, factor=np.add(*(1.0 if t.factor is None else t.factor for t in (held, term))))
+    return tuple(found.values())
 
 
 def per_channel(name: str, values: Floats, shape: Shape, what: str) -> Floats:
