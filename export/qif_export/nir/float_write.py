@@ -142,7 +142,7 @@ def quadratic_node(params: QIFParams, shape: Shape) -> own.QIF:
     }
     # One value that serves the whole population stays one, also where there is one channel only: (1,) either way reads the same.
     axes = len(shape) if params.channels > 1 else 1
-    laid_out = {name: None if value is None else channelwise(value, axes) for name, value in values.items()}
+    laid_out: dict[str, Any] = {name: None if value is None else channelwise(value, axes) for name, value in values.items()}
     return own.QIF(
         input_shape=np.array(shape, np.int64),
         dt=own.DT,

@@ -56,7 +56,8 @@ class _Carrier(nir.ir.node.NIRNode):  # type: ignore[misc]  # nir ships no types
 
     def __init__(self, module: Any) -> None:
         self.module = module
-        self.input_type, self.output_type, self.metadata = {"input": None}, {"output": None}, {}
+        self.input_type, self.output_type = {"input": None}, {"output": None}
+        self.metadata: dict[str, Any] = {}
 
 
 def _identifiers(names: Any) -> dict[str, str]:
@@ -78,9 +79,9 @@ def module_of(node: FloatNode) -> Any:
         case Dense():
             return _filled(torch.nn.Linear(node.weight.shape[1], node.weight.shape[0], bias=node.bias is not None), node)
         case Conv2d():
-            g, (out, inside, *kernel) = node.geometry, node.weight.shape
+            g, (out, inside, height, width) = node.geometry, node.weight.shape
             module = torch.nn.Conv2d(
-                inside * g.groups, out, tuple(kernel), g.stride, g.padding, g.dilation, g.groups, bias=node.bias is not None
+                inside * g.groups, out, (height, width), g.stride, g.padding, g.dilation, g.groups, bias=node.bias is not None
             )
             return _filled(module, node)
         case AvgPool2d():

@@ -53,7 +53,8 @@ def _spikingjelly(neuron: Neuron, _batch: bool) -> bool:
         return False
     if neuron.tau is None:
         return _equal(neuron.r, 1 / dt)
-    return (_equal(neuron.r, 1.0) or _equal(neuron.r, neuron.tau / dt)) and np.array_equal(neuron.v_leak, neuron.v_reset)
+    to_reset = neuron.v_leak is not None and np.array_equal(neuron.v_leak, neuron.v_reset)
+    return (_equal(neuron.r, 1.0) or _equal(neuron.r, neuron.tau / dt)) and to_reset
 
 
 def _norse(neuron: Neuron, batch: bool) -> bool:
@@ -77,10 +78,10 @@ def _rockpool(neuron: Neuron, _batch: bool) -> bool:
     decay = neuron_map("", neuron, Reading(convention=Convention.ROCKPOOL)).decay
     with np.errstate(divide="ignore", invalid="ignore"):
         steps = -np.log(decay) * neuron.tau
-    if not (np.isfinite(steps).all() and (steps > 0).all() and _equal(steps, steps.flat[0])):
+    if not (np.isfinite(steps).all() and (steps > 0).all() and _equal(steps, float(steps.flat[0]))):
         return False
     digits = steps.flat[0] / 10.0 ** np.floor(np.log10(steps.flat[0]) + TOLERANCE)
-    return _equal(digits, np.rint(digits))
+    return _equal(digits, float(np.rint(digits)))
 
 
 TESTS = {

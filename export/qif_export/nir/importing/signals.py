@@ -245,8 +245,12 @@ def _merged(terms: Iterable[Term]) -> tuple[Term, ...]:
     for n, term in enumerate(terms):
         key = (term.source, tuple(name for name, _ in term.reshapers)) if term.synapse is None else (n,)
         held = found.get(key)
-        found[key] = term if held is None else replace(term, factor=np.add(*(1.0 if t.factor is None else t.factor for t in (held, term))))
+        found[key] = term if held is None else replace(term, factor=_or_one(held.factor) + _or_one(term.factor))
     return tuple(found.values())
+
+
+def _or_one(factor: Floats | None) -> Floats:
+    return np.ones(()) if factor is None else factor
 
 
 def per_channel(name: str, values: Floats, shape: Shape, what: str) -> Floats:
