@@ -14,6 +14,7 @@ from qif_export.nir import document, hdf5
 from qif_export.nir.float_write import write_float_nir
 from qif_export.nir.importing import lower
 from qif_export.nir.importing.conventions import RULES, Convention
+from qif_export.nir.importing.importer import read_float_nir
 from qif_export.nir.importing.parse import NEURONS, READ, WITHOUT_PLACE
 from qif_export.nir.migrations import STEPS
 from qif_export.nir.network_facts import OLDEST, SCHEMA
@@ -123,3 +124,30 @@ def test_limits() -> None:
         "elements of a signal": lower.MAX_ELEMENTS,
         "branches into a node": lower.MAX_TERMS,
     }
+
+
+def test_the_proposal_holds(tmp_path, monkeypatch) -> None:
+    """Its class and its tests run against the nir package, and its file is read here."""
+    import tempfile
+    from dataclasses import dataclass
+    from typing import Optional
+
+    import nir
+    from nir.ir.node import NIRNode
+
+    text = (Path(__file__).resolve().parents[2] / "docs" / "nir-proposal.md").read_text()
+    node_class, tests = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names = {"np": np, "nir": nir, "pytest": pytest, "tempfile": tempfile, "dataclass": dataclass, "Optional": Optional, "NIRNode": NIRNode}
+    exec(node_class, names)
+    for place in (nir, nir.ir):
+        monkeypatch.setattr(place, "QIF", names["QIF"], raising=False)
+    monkeypatch.setitem(vars(nir.ir), "__all_ir", [*vars(nir.ir)["__all_ir"], "QIF"])
+    exec(tests, names)
+    names["test_qif"]()
+    names["test_qif_fail"]()
+
+    node = names["QIF"](*(np.array([value, value]) for value in (0.25, -0.5, 0.1, 1.0, 1.5)))
+    ports = {"input": nir.Input(np.array([2])), "output": nir.Output(np.array([2]))}
+    nir.write(tmp_path / "x.nir", nir.NIRGraph({**ports, "q": node}, [("input", "q"), ("q", "output")]))
+    params = read_float_nir(tmp_path / "x.nir").graph.nodes["q"].params
+    assert (params.c2[0], params.c1[0], params.c0[0], params.theta[0], params.spike_on_equal) == (0.25, 0.5, 0.1, 1.5, False)

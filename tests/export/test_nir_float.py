@@ -84,6 +84,7 @@ def test_the_equation_is_in_the_fields_and_alone_enough(tmp_path):
     found = read_float_nir(path).graph.nodes["q"].params
     np.testing.assert_allclose([found.c2[0], found.c1[0], found.c0[0]], [0.25, 0.1, 0.05], atol=1e-15)  # 1 + (0.1 - 1) rounds
     assert found.theta[0] == 1.5
+    assert not found.spike_on_equal  # the format's own comparison
 
 
 def test_another_time_step_is_the_euler_step_of_the_equation(tmp_path):

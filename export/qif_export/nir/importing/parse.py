@@ -205,7 +205,7 @@ def _brief(value: NDArray[Any]) -> str:
 
 
 def _quadratic(fields: NodeFields) -> Quadratic:
-    """Read our own node. ``c2, c1, c0`` are exact; where a tool wrote only the equation, forward Euler with its dt."""
+    """Read our own node. ``c2, c1, c0`` are exact; where a tool wrote only the equation, forward Euler and NIR's strict comparison."""
     continuous = ["input_shape", "a2", "a1", "a0", "r", "v_threshold", "v_reset"]
     fields.expect(continuous, ["dt", "c2", "c1", "c0", "r0", "reset_by", "u_min", "spike", "reset_mode", "metadata"])
     shape = fields.extents("input_shape")
@@ -230,7 +230,7 @@ def _quadratic(fields: NodeFields) -> Quadratic:
         reset_by=held.get("reset_by"),
         u_min=held.get("u_min"),
         reset=ResetMode(fields.text("reset_mode", [mode.value for mode in ResetMode])) if "reset_mode" in fields.values else ResetMode.HARD,
-        spike_on_equal="spike" not in fields.values or fields.text("spike", [own.SPIKE, own.STRICT]) == own.SPIKE,
+        spike_on_equal="spike" in fields.values and fields.text("spike", [own.SPIKE, own.STRICT]) == own.SPIKE,
     )
     return Quadratic(params=params, gain=held["r"] * dt)
 
