@@ -24,6 +24,7 @@ from qif_export.nir.importing.parts import (
     Quadratic,
     ScaleBy,
 )
+from qif_export.nir.importing.signals import per_channel
 from qif_export.nir.node_fields import NodeFields
 
 WITHOUT_PLACE = {
@@ -206,13 +207,11 @@ def _brief(value: NDArray[Any]) -> str:
 
 def _quadratic(fields: NodeFields) -> Quadratic:
     """Read our own node. ``c2, c1, c0`` are exact; where a tool wrote only the equation, forward Euler and NIR's strict comparison."""
-    continuous = ["input_shape", "a2", "a1", "a0", "r", "v_threshold", "v_reset"]
-    fields.expect(continuous, ["dt", "c2", "c1", "c0", "r0", "reset_by", "u_min", "spike", "reset_mode", "metadata"])
-    shape = fields.extents("input_shape")
+    continuous = ["a2", "a1", "a0", "r", "v_threshold", "v_reset"]
+    fields.expect(continuous, ["input_shape", "dt", "c2", "c1", "c0", "r0", "reset_by", "u_min", "spike", "reset_mode", "metadata"])
+    shape = fields.extents("input_shape") if "input_shape" in fields.values else fields.reals("v_threshold").shape
     held = {
-        key: _per_channel(fields, key, shape)
-        for key in (*continuous[1:], "c2", "c1", "c0", "r0", "reset_by", "u_min")
-        if key in fields.values
+        key: _per_channel(fields, key, shape) for key in (*continuous, "c2", "c1", "c0", "r0", "reset_by", "u_min") if key in fields.values
     }
     dt = fields.number("dt") if "dt" in fields.values else own.DT
     euler = {"c2": held["a2"] * dt, "c1": 1 + held["a1"] * dt, "c0": held["a0"] * dt}
@@ -236,11 +235,14 @@ def _quadratic(fields: NodeFields) -> Quadratic:
 
 
 def _per_channel(fields: NodeFields, key: str, shape: Shape) -> Floats:
+    """Return one value per channel, or one for all; a whole population's worth has to be the same within each channel."""
     value = fields.reals(key).astype(np.float64)
     laid_out = (shape[0], *([1] * (len(shape) - 1))) if shape else ()
-    if value.shape not in ((), (1,), laid_out):
+    if value.shape in ((), (1,), laid_out):
+        return value.reshape(-1)
+    if value.shape != shape:
         raise InputError(f"node {fields.name!r}: field {key!r} has shape {value.shape}, not {laid_out} or (1,); give one value per channel")
-    return value.reshape(-1)
+    return per_channel(fields.name, value, shape, key)
 
 
 __all__ = ["WITHOUT_PLACE", "parse_node"]
