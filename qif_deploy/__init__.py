@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from qif_deploy.api.diff import diff
     from qif_deploy.api.energy import energy
     from qif_deploy.api.export import export
+    from qif_deploy.api.map import map  # noqa: A004  # the verb's name
     from qif_deploy.api.quantization import PostTraining
     from qif_deploy.api.quantize import quantize
     from qif_deploy.api.results import DemoOutcome, ExportOutcome, QuantizeOutcome, RunOutcome, TargetsOutcome, TrainOutcome, VerifyOutcome
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from qif_deploy.simulate.trace import Trace
     from qif_deploy.training.qat.options import QatOptions
     from qif_deploy.version import __version__
+    from qif_hardware.mapping.mapping import NetworkMapping
 
 _HOMES = {
     "CheckReport": "qif_deploy.analysis.check_network",
@@ -44,6 +46,7 @@ _HOMES = {
     "Fidelity": "qif_deploy.fidelity",
     "ForeignModel": "qif_deploy.api.loading",
     "Graph": "qif_deploy.ir.graph",
+    "NetworkMapping": "qif_hardware.mapping.mapping",
     "NumberFormat": "qif_deploy.fixedpoint",
     "PostTraining": "qif_deploy.api.quantization",
     "QatOptions": "qif_deploy.training.qat.options",
@@ -66,6 +69,7 @@ _HOMES = {
     "diff": "qif_deploy.api.diff",
     "energy": "qif_deploy.api.energy",
     "export": "qif_deploy.api.export",
+    "map": "qif_deploy.api.map",
     "quantize": "qif_deploy.api.quantize",
     "run": "qif_deploy.api.run",
     "targets": "qif_deploy.api.targets",
@@ -82,6 +86,7 @@ __all__ = [
     "Fidelity",
     "ForeignModel",
     "Graph",
+    "NetworkMapping",
     "NumberFormat",
     "PostTraining",
     "QIFParams",
@@ -104,6 +109,7 @@ __all__ = [
     "diff",
     "energy",
     "export",
+    "map",
     "quantize",
     "run",
     "targets",

@@ -17,7 +17,7 @@ from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.progress import Progress
 from qif_deploy.shapes import InputCodes
 from qif_deploy.simulate.compare import Comparison, compare_traces
-from qif_deploy.simulate.op_counts import LayerCounts, count_operations
+from qif_deploy.simulate.op_counts import LayerCounts, Tallies, count_operations, tally
 from qif_deploy.simulate.reference import run_reference
 from qif_deploy.simulate.trace import Trace
 
@@ -88,6 +88,17 @@ def count_run(graph: QuantizedGraph, inputs: Mapping[str, InputCodes]) -> tuple[
     from qif_deploy.simulate.engine.stream import in_batches, run_stream
 
     return run_stream(graph, in_batches(inputs, COUNTED_AT_ONCE)).counts
+
+
+def tally_run(graph: QuantizedGraph, inputs: Mapping[str, InputCodes]) -> Tallies:
+    """Return spikes per position of a run: by the engine's stream, or by the reference where torch is not installed."""
+    try:
+        _require_torch()
+    except MissingDependencyError:
+        return tally(graph, run_reference(graph, inputs))
+    from qif_deploy.simulate.engine.stream import in_batches, run_stream
+
+    return run_stream(graph, in_batches(inputs, COUNTED_AT_ONCE)).tallies
 
 
 COUNTED_AT_ONCE = 1024

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,7 @@ def check(
     profile = None if target is None else load_target(target)
     match path.suffix:
         case ".nir" if _holds_codes(path):
-            return _check_with_data(load_network(path), None if profile is None else profile.number_format, data, data_root, samples)
+            return _check_with_data(load_network(path), profile, data, data_root, samples)
         case ".nir" | ".safetensors":
             return _check_float(path, load_target("loihi2") if profile is None else profile, data, data_root, samples)
         case ".onnx":
@@ -74,7 +75,7 @@ def _check_float(path: Path, profile: Target, data: str | None, data_root: Path 
     except QifError as error:
         remedy = "use a wider target, fewer steps, or train with smaller weights or a lower clamp"
         return CheckReport(findings=(_finding("quantize", path.name, str(error), profile.name, remedy),), ranges={}, resolution={})
-    return _check_with_data(network, profile.number_format, data, data_root, samples)
+    return _check_with_data(network, profile, data, data_root, samples)
 
 
 def _finding(rule: str, name: str, value: str, limit: str | None, remedy: str) -> Finding:
@@ -82,6 +83,18 @@ def _finding(rule: str, name: str, value: str, limit: str | None, remedy: str) -
 
 
 def _check_with_data(
+    graph: QuantizedGraph, target: Target | None, data: str | None, data_root: Path | None, samples: int | None
+) -> CheckReport:
+    """Check the arithmetic, and the design rules of the cores where the target describes any."""
+    report = _check_arithmetic(graph, None if target is None else target.number_format, data, data_root, samples)
+    if target is None or target.chip is None:
+        return report
+    from qif_hardware.mapping.fit import placement_findings
+
+    return replace(report, findings=(*report.findings, *placement_findings(graph, target.chip)))
+
+
+def _check_arithmetic(
     graph: QuantizedGraph, target_format: NumberFormat | None, data: str | None, data_root: Path | None, samples: int | None
 ) -> CheckReport:
     if data is None:

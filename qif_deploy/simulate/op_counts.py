@@ -54,6 +54,11 @@ class Tallies:
 
 def count_operations(graph: QuantizedGraph, trace: Trace) -> tuple[LayerCounts, ...]:
     """Count the operations of every layer of ``trace``, in topological order; the readout comes last."""
+    return operations_of(graph, tally(graph, trace))
+
+
+def tally(graph: QuantizedGraph, trace: Trace) -> Tallies:
+    """Return what ``trace`` counted per position and population."""
     emitted = {name: trace.inputs[name] for name in graph.inputs} | {name: p.s for name, p in trace.populations.items()}
     driven = {}
     for name, population in trace.populations.items():
@@ -61,7 +66,7 @@ def count_operations(graph: QuantizedGraph, trace: Trace) -> tuple[LayerCounts, 
         bias = channelwise(graph.population(name).constants.bias, ndim)
         driven[name] = (population.i != bias).sum(axis=(0, *range(2, population.i.ndim)), dtype=np.int64)
     rates = {name: s.sum(axis=(0, 2), dtype=np.int64).reshape(trace.samples, -1) for name, s in emitted.items()}
-    return operations_of(graph, Tallies(steps=trace.steps, samples=trace.samples, rates=rates, driven=driven))
+    return Tallies(steps=trace.steps, samples=trace.samples, rates=rates, driven=driven)
 
 
 def operations_of(graph: QuantizedGraph, tallies: Tallies) -> tuple[LayerCounts, ...]:

@@ -30,7 +30,7 @@ USAGE = {
 }
 
 UNKNOWN = {
-    "quantize MODEL --target loihi9": "target 'loihi9' is unknown; use one of compact16, loihi2",
+    "quantize MODEL --target loihi9": "target 'loihi9' is unknown; use one of compact16, loihi1",
     "quantize MODEL --scales median": "scales 'median' is unknown; use one of max, percentile, mse",
     "quantize MODEL --scales percentile --percentile 0": "percentile 0.0 is outside",
     "quantize MODEL --weight-bits 9": "weight_bits 9 exceeds the 8 of target 'loihi2'",

@@ -46,12 +46,13 @@ class Share:
 class StreamResult:
     """What a run over a stream gave, samples in the order of the stream.
 
-    ``readout`` is ``(sample, class)`` int64; ``counts`` as ``count_operations`` returns them. ``saturated``: population -> values of
-    ``h`` and ``u`` that a saturation changed, ``(sample,)``; 0 wherever the range proof says that they fit.
+    ``readout`` is ``(sample, class)`` int64; ``counts`` as ``count_operations`` returns them, from ``tallies``. ``saturated``: population
+    -> values of ``h`` and ``u`` that a saturation changed, ``(sample,)``; 0 wherever the range proof says that they fit.
     """
 
     readout: ReadoutCodes
     counts: tuple[LayerCounts, ...]
+    tallies: Tallies
     saturated: Mapping[str, SampleCounts]
     steps: int
 
@@ -165,4 +166,10 @@ def _result(graph: QuantizedGraph, steps: int, parts: list[_Part]) -> StreamResu
 
     readout = np.concatenate([part.readout for part in parts])
     tallies = Tallies(steps=steps, samples=len(readout), rates=join("rates"), driven=join("driven"))
-    return StreamResult(readout=readout, counts=operations_of(graph, tallies), saturated=MappingProxyType(join("saturated")), steps=steps)
+    return StreamResult(
+        readout=readout,
+        counts=operations_of(graph, tallies),
+        tallies=tallies,
+        saturated=MappingProxyType(join("saturated")),
+        steps=steps,
+    )
