@@ -53,8 +53,6 @@ def quantize(
     path = destination(out, default=Path(model).parent / "net.nir")
     how = PostTraining() if how is None else how
     if qat is not None:
-        if Path(model).suffix == ".nir":
-            raise InputError(f"model {str(model)!r} is a NIR file, codes are trained from a checkpoint (.safetensors); leave --qat out")
         profile = replace(profile, number_format=narrowed(profile.number_format, how.weights_of_qat()))
         return quantize_aware(model, profile, path, options=qat, steps=steps, data=data, data_root=data_root, progress=progress)
     if data is not None or data_root is not None:
