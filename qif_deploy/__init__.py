@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from qif_deploy.api.diff import diff
     from qif_deploy.api.energy import energy
     from qif_deploy.api.export import export
+    from qif_deploy.api.loading import ForeignModel
     from qif_deploy.api.map import map  # noqa: A004  # the verb's name
     from qif_deploy.api.quantization import PostTraining
     from qif_deploy.api.quantize import quantize
@@ -26,11 +27,13 @@ if TYPE_CHECKING:
     from qif_deploy.api.train import train
     from qif_deploy.api.verify import verify
     from qif_deploy.errors import QifError
-    from qif_deploy.fidelity import Fidelity
+    from qif_deploy.fidelity.report import Fidelity
     from qif_deploy.fixedpoint import NumberFormat, RoundingMode
     from qif_deploy.ir.graph import Graph, QuantizedGraph
     from qif_deploy.neuron.params import QIFParams, ResetMode
     from qif_deploy.passes.scale_method import ScaleMethod
+    from qif_deploy.pricing.deployment import Deployment
+    from qif_deploy.pricing.energy_report import EnergyReport
     from qif_deploy.pricing.estimate import EnergyEstimate
     from qif_deploy.simulate.trace import Trace
     from qif_deploy.training.qat.options import QatOptions
@@ -41,9 +44,11 @@ _HOMES = {
     "CheckReport": "qif_deploy.analysis.check_network",
     "ConvertOutcome": "qif_deploy.api.convert",
     "DemoOutcome": "qif_deploy.api.results",
+    "Deployment": "qif_deploy.pricing.deployment",
     "EnergyEstimate": "qif_deploy.pricing.estimate",
+    "EnergyReport": "qif_deploy.pricing.energy_report",
     "ExportOutcome": "qif_deploy.api.results",
-    "Fidelity": "qif_deploy.fidelity",
+    "Fidelity": "qif_deploy.fidelity.report",
     "ForeignModel": "qif_deploy.api.loading",
     "Graph": "qif_deploy.ir.graph",
     "NetworkMapping": "qif_hardware.mapping.mapping",
@@ -81,7 +86,9 @@ __all__ = [
     "CheckReport",
     "ConvertOutcome",
     "DemoOutcome",
+    "Deployment",
     "EnergyEstimate",
+    "EnergyReport",
     "ExportOutcome",
     "Fidelity",
     "ForeignModel",

@@ -8,16 +8,21 @@ For one layer without a network, from its shape, kernel, stride and bits alone (
 
 ``fit_layer`` takes the layer, a target with cores, and a rule for the tile or a tile ``(w, h, c)``; it returns tile, cores, words per
 resource, shares of the ceilings and the binding resource. A whole network: ``qif_deploy.map``.
+
+A second distribution may add modules to ``qif_hardware.lava.qif``: see ``qif_hardware.lava.silicon``.
 """
 
 from __future__ import annotations
 
 import importlib
+from pkgutil import extend_path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qif_hardware.mapping.layer_fit import ConvLayer, DenseLayer, LayerFit, Listener, RelayLayer, TileRule, fit_layer
     from qif_hardware.target import load_target
+
+__path__ = extend_path(__path__, __name__)
 
 _HOMES = dict.fromkeys(
     ("ConvLayer", "DenseLayer", "LayerFit", "Listener", "RelayLayer", "TileRule", "fit_layer"), "qif_hardware.mapping.layer_fit"

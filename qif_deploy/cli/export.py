@@ -14,8 +14,11 @@ from qif_deploy.cli.output import show
 
 def export(
     network: Network,
-    to: Annotated[str, typer.Option("--to", help="nir or onnx.")],
-    out: Annotated[Path | None, out_option("The file; default: beside the network.")] = None,
+    to: Annotated[str, typer.Option("--to", help="nir, onnx, or loihi2-bundle (a folder for owners of the chip).")],
+    out: Annotated[Path | None, out_option("The file or folder; default: beside the network.")] = None,
+    input: Annotated[
+        Path | None, typer.Option("--input", help="Integer codes for a bundle's golden vectors, instead of drawn ones.")
+    ] = None,
     seed: NoSeed = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -25,6 +28,6 @@ def export(
     from qif_deploy.api.export import export as run_export
     from qif_deploy.presentation.export import export_table
 
-    outcome = run_export(network, to=to, out=out)
+    outcome = run_export(network, to=to, out=out, input=input)
     show(outcome, lambda: export_table(outcome), json=json, quiet=quiet)
     return HOLDS

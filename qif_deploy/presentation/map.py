@@ -19,6 +19,7 @@ def map_table(mapping: NetworkMapping, *, verbose: bool) -> RenderableType:
     found = mapping.as_json()
     where = "" if mapping.placed is None else f" on {mapping.placed.mesh.chips_used} of {mapping.chip.chips} chips"
     verdict = "fits" if mapping.fits else "does not fit"
+    where += f" without {', '.join(mapping.choice.impossible)}" if mapping.choice.impossible else ""
     columns = ("layer", "tile w,h,c", "cores", "synmem", "neurons", "fullest", "binds", "us/step")
     table = new_table(columns, f"{mapping.target}: {verdict}, {mapping.cores} cores{where}; words of a full tile")
     for layer in mapping.layers:

@@ -59,6 +59,9 @@ UNKNOWN = {
     "verify NET --data letters": "data set 'letters' is unknown",
     "energy NET --data letters": "data set 'letters' is unknown",
     "energy NET --prices gold": "'gold' is unknown; use one of",
+    "energy NET --samples 4 --step-us 0": "a step of 0.0 s is not positive",
+    "energy NET --samples 4 --cores 1 --chips 2": "1 cores are fewer than 2 chips",
+    "energy NET --samples 4 --lif NET": "has quadratic populations; give a network trained with neuron 'lif'",
     "export NET --to netz": "format 'netz' is unknown; use one of nir, onnx",
     "export NET --to ../../x": "format '../../x' is unknown",
     "export NET --to nir": "name the new file with --out",
@@ -94,6 +97,11 @@ FILES = {
     "quantize MODEL --target wrong/empty.toml": "",
     "check NET --target wrong/folder.toml": "",
     "energy NET --prices wrong/missing.toml": "does not exist",
+    "energy NET --prices wrong/text.toml": "is not TOML",
+    "energy NET --placement wrong/missing.json": "does not exist; write it with `qif-deploy map`",
+    "energy NET --placement wrong/text.toml": "is not readable JSON",
+    "energy NET --placement MODEL": "is not readable JSON",
+    "energy NET --lif MODEL": "is not a .nir file",
 }
 
 CODES = {

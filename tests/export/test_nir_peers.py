@@ -260,7 +260,7 @@ def test_subtracting_after_a_full_decay_is_refused(tmp_path):
 @pytest.mark.parametrize("framework", ["snntorch", "norse", "rockpool", "sinabs", "spikingjelly"])
 def test_the_framework_still_writes_what_is_stored(framework, tmp_path):
     if find_spec(framework) is None:
-        pytest.skip(f"{framework} is not installed (group 'peers'; .ci/peers makes its files anew)")
+        pytest.skip(f"{framework} is not installed (group 'frameworks'; .ci/peers makes its files anew)")
     from tests.export.fresh_python import run_fresh
 
     script = (

@@ -137,7 +137,7 @@ def test_solver_rows() -> None:
 
 @given(st.integers(1, 600), st.integers(1, 600), st.integers(1, 8))
 def test_dense_rows_are_the_formula(inputs: int, outputs: int, bits: int) -> None:
-    found = fit_layer(DenseLayer(inputs=inputs, outputs=outputs, bits=bits), tile=(1, 1, outputs))
+    found = fit_layer(DenseLayer(inputs=inputs, outputs=outputs, bits=bits), target=LAVA, tile=(1, 1, outputs))
     stored = 8 if bits == 7 else bits
     assert found.words.synmem == inputs * ceil((outputs * (stored + 12) + 8) / 64)
 
@@ -145,7 +145,7 @@ def test_dense_rows_are_the_formula(inputs: int, outputs: int, bits: int) -> Non
 @given(st.integers(1, 64), st.integers(1, 5), st.integers(1, 5), st.integers(1, 300), st.integers(1, 8))
 def test_shared_kernels_do_not_depend_on_the_area(inputs: int, kh: int, kw: int, channels: int, bits: int) -> None:
     layer = ConvLayer(width=20, height=12, channels=channels, in_channels=inputs, kernel=(kh, kw), bits=bits)
-    words = {fit_layer(layer, tile=(w, h, channels)).words.synmem for w, h in ((1, 1), (20, 12), (7, 3))}
+    words = {fit_layer(layer, target=LAVA, tile=(w, h, channels)).words.synmem for w, h in ((1, 1), (20, 12), (7, 3))}
     assert words == {kh * kw * inputs * ceil((channels * bits + 20) / 64)}
 
 

@@ -234,6 +234,7 @@ def test_what_does_not_fit_is_listed_with_numbers_all_at_once() -> None:
     mapping = map_network(graph, tight)
     assert not mapping.fits
     assert mapping.as_json()["placement"] is None
+    assert {"q2", "q3"} <= set(mapping.as_json()["unplaceable_layers"])
     limits = {f.object: (f.value, f.limit) for f in mapping.findings if f.rule == "core_limits"}
     assert {"q2.synmem", "q3.synmem"} <= set(limits)  # not the first one only
     assert all(value > limit == 20 for value, limit in limits.values())

@@ -61,7 +61,7 @@ class NetworkMapping:
 
     @property
     def cores(self) -> int:
-        """Cores used, or needed at least."""
+        """Cores used, or needed at least; layers that fit no core are not counted."""
         return self.choice.cores
 
     def as_json(self) -> dict[str, Any]:
@@ -73,6 +73,7 @@ class NetworkMapping:
             "chips": None if self.placed is None else self.placed.mesh.chips_used,
             "system": {"chips": self.chip.chips, "cores_per_chip": self.chip.cores_per_chip},
             "layers": [layer.as_json() for layer in self.layers],
+            "unplaceable_layers": list(self.choice.impossible),
             "shared_cores": [list(group) for group in self.choice.shared],
             "folded_pools": list(self.lowered.folded),
             "injected_inputs": {name: list(shape) for name, shape in self.lowered.injected.items()},
