@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from qif_deploy.analysis.check_network import CheckReport
     from qif_deploy.api.check import check
+    from qif_deploy.api.convert import ConvertOutcome, convert
     from qif_deploy.api.demonstration import demo
     from qif_deploy.api.diff import diff
     from qif_deploy.api.energy import energy
     from qif_deploy.api.export import export
+    from qif_deploy.api.loading import ForeignModel
     from qif_deploy.api.map import map  # noqa: A004  # the verb's name
     from qif_deploy.api.quantization import PostTraining
     from qif_deploy.api.quantize import quantize
@@ -40,12 +42,14 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CheckReport": "qif_deploy.analysis.check_network",
+    "ConvertOutcome": "qif_deploy.api.convert",
     "DemoOutcome": "qif_deploy.api.results",
     "Deployment": "qif_deploy.pricing.deployment",
     "EnergyEstimate": "qif_deploy.pricing.estimate",
     "EnergyReport": "qif_deploy.pricing.energy_report",
     "ExportOutcome": "qif_deploy.api.results",
     "Fidelity": "qif_deploy.fidelity.report",
+    "ForeignModel": "qif_deploy.api.loading",
     "Graph": "qif_deploy.ir.graph",
     "NetworkMapping": "qif_hardware.mapping.mapping",
     "NumberFormat": "qif_deploy.fixedpoint",
@@ -65,6 +69,7 @@ _HOMES = {
     "VerifyOutcome": "qif_deploy.api.results",
     "__version__": "qif_deploy.version",
     "check": "qif_deploy.api.check",
+    "convert": "qif_deploy.api.convert",
     "demo": "qif_deploy.api.demonstration",
     "diff": "qif_deploy.api.diff",
     "energy": "qif_deploy.api.energy",
@@ -79,12 +84,14 @@ _HOMES = {
 
 __all__ = [
     "CheckReport",
+    "ConvertOutcome",
     "DemoOutcome",
     "Deployment",
     "EnergyEstimate",
     "EnergyReport",
     "ExportOutcome",
     "Fidelity",
+    "ForeignModel",
     "Graph",
     "NetworkMapping",
     "NumberFormat",
@@ -104,6 +111,7 @@ __all__ = [
     "VerifyOutcome",
     "__version__",
     "check",
+    "convert",
     "demo",
     "diff",
     "energy",

@@ -16,7 +16,9 @@ from __future__ import annotations
 
 
 class QifError(Exception):
-    """Root of everything that this project raises on purpose."""
+    """Root of everything that this project raises on purpose; ``findings`` holds each of several reasons by itself."""
+
+    findings: tuple[str, ...] = ()
 
 
 class InputError(QifError, ValueError):
@@ -50,4 +52,6 @@ class BackendTimeout(BackendError):
 def raise_findings(kind: type[InputError], findings: list[str]) -> None:
     """Raise all findings at once as one error of ``kind``; nothing happens when there are none."""
     if findings:
-        raise kind("; ".join(findings))
+        error = kind("; ".join(findings))
+        error.findings = tuple(findings)
+        raise error

@@ -11,7 +11,7 @@ from qif_deploy.analysis.observed_range import ObservedRange, observe
 from qif_deploy.api.loading import existing_file, load_float_model, load_network
 from qif_deploy.api.quantize import quantize_model
 from qif_deploy.api.real_inputs import real_inputs
-from qif_deploy.errors import InputError, QifError
+from qif_deploy.errors import InputError, QifError, UnsupportedError
 from qif_deploy.fixedpoint import NumberFormat
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.simulate.reference import run_reference
@@ -31,7 +31,7 @@ def check(
     data_root: Path | None = None,
     samples: int | None = None,
 ) -> CheckReport:
-    """List everything that can be said of a file without running it; a checkpoint is quantised for the target first.
+    """List everything that can be said of a file without running it; a float model is quantised for the target first.
 
     With ``data`` (a data set by name, or a ``.npy``/``.npz`` of codes) the reference also runs its first ``samples`` samples, and the
     report says how far the proven ranges reach beyond what these reached.
@@ -44,25 +44,42 @@ def check(
     path = existing_file(path)
     profile = None if target is None else load_target(target)
     match path.suffix:
-        case ".nir":
+        case ".nir" if _holds_codes(path):
             return _check_with_data(load_network(path), profile, data, data_root, samples)
-        case ".safetensors":
-            source, profile = load_float_model(path), load_target("loihi2") if profile is None else profile
-            try:
-                network, _ = quantize_model(source, profile)
-            except QifError as error:
-                finding = Finding(
-                    rule="quantize", severity=Severity.ERROR, object=path.name, value=str(error), limit=profile.name,
-                    remedy="use a wider target, fewer steps, or train with smaller weights or a lower clamp",
-                )  # fmt: skip
-                return CheckReport(findings=(finding,), ranges={}, resolution={})
-            return _check_with_data(network, profile, data, data_root, samples)
+        case ".nir" | ".safetensors":
+            return _check_float(path, load_target("loihi2") if profile is None else profile, data, data_root, samples)
         case ".onnx":
             if data is not None:
                 raise InputError(f"file {str(path)!r} is an exported ONNX file, --data needs the network; give the .nir")
             return _check_onnx(path)
         case _:
             raise InputError(f"file {str(path)!r} is none of .nir, .safetensors, .onnx; give a network or a checkpoint")
+
+
+def _holds_codes(path: Path) -> bool:
+    from qif_export.nir.read import holds_codes
+
+    return holds_codes(path)
+
+
+def _check_float(path: Path, profile: Target, data: str | None, data_root: Path | None, samples: int | None) -> CheckReport:
+    """Quantise with the default choices and check that; what keeps it from being represented or quantised is the finding."""
+    try:
+        source = load_float_model(path)
+    except UnsupportedError as error:
+        found = [_finding("convert", path.name, line, None, "see the value; `qif-deploy convert` takes choices for foreign files")
+                 for line in error.findings or (str(error),)]  # fmt: skip
+        return CheckReport(findings=tuple(found), ranges={}, resolution={})
+    try:
+        network, _ = quantize_model(source, profile)
+    except QifError as error:
+        remedy = "use a wider target, fewer steps, or train with smaller weights or a lower clamp"
+        return CheckReport(findings=(_finding("quantize", path.name, str(error), profile.name, remedy),), ranges={}, resolution={})
+    return _check_with_data(network, profile, data, data_root, samples)
+
+
+def _finding(rule: str, name: str, value: str, limit: str | None, remedy: str) -> Finding:
+    return Finding(rule=rule, severity=Severity.ERROR, object=name, value=value, limit=limit, remedy=remedy)
 
 
 def _check_with_data(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from qif_deploy.datasets.dataset import EVENT_DATA, STREAMS, StreamedDataset, open_dataset
 from qif_deploy.datasets.encoders import Encoder, encoded_sample
 from qif_deploy.datasets.source import SampleSource
-from qif_deploy.errors import InputError
+from qif_deploy.errors import InputError, raise_findings
 from qif_deploy.ir.graph import Graph, QuantizedGraph
+from qif_deploy.ir.nodes import Reduce
+from qif_deploy.neuron.params import ResetMode
 from qif_deploy.passes.fold_batchnorm import FoldReport, fold_batchnorm
 from qif_deploy.shapes import InputCodes
 from qif_deploy.simulate.inputs import encode as encode_floats
@@ -24,24 +26,85 @@ from qif_deploy.simulate.trace import load_arrays
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FloatModel:
-    """A float graph with BatchNorm folded, the steps it was trained for, and the data set and encoder it was trained on."""
+    """A float graph with BatchNorm folded, the steps it was trained for, and the data set and encoder it was trained on.
+
+    ``steps`` is None where the file names none. ``kind`` says in words what was read, ``convention`` in whose discrete time,
+    ``notes`` what the file did not say in so many words, ``provenance`` what it says of its origin.
+    """
 
     graph: Graph
     fold: FoldReport
-    steps: int
+    steps: int | None
     dataset: str | None
     encoder: Encoder = Encoder.DIRECT
+    kind: str = "checkpoint"
+    convention: str | None = None
+    notes: tuple[str, ...] = ()
+    provenance: Mapping[str, str] = field(default_factory=dict)
 
 
-def load_float_model(path: Path) -> FloatModel:
-    """Read a checkpoint and fold its BatchNorm.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignModel:
+    """What a NIR file of another tool does not say itself.
+
+    Args:
+        convention: whose discrete time its LIF and IF are read in: nir, snntorch, norse, sinabs, spikingjelly or rockpool;
+            None recognises it by the parameters.
+        dt: time step in the unit of the file's time constants; None for the convention's.
+        reset: "hard" or "subtract"; None for the convention's.
+        spike_at: ">=" or ">"; None for the convention's.
+        unit_gain: the input current of a neuron is taken as it is, not scaled.
+        input_low: smallest input code.
+        input_high: largest input code.
+        input_scale: value of one input code.
+        readout: "sum" or "last" of the currents, where the network ends without spikes.
+        drop_leak: read a leaky integrator at the end as that readout, without its leak.
+    """
+
+    convention: str | None = None
+    dt: float | None = None
+    reset: str | None = None
+    spike_at: str | None = None
+    unit_gain: bool = False
+    input_low: int = 0
+    input_high: int = 1
+    input_scale: float = 1.0
+    readout: str = "sum"
+    drop_leak: bool = False
+
+    def __post_init__(self) -> None:
+        findings = []
+        for name, word, known in (
+            ("reset", self.reset, ("hard", "subtract")),
+            ("spike_at", self.spike_at, (">=", ">")),
+            ("readout", self.readout, ("sum", "last")),
+        ):
+            if word is not None and word not in known:
+                findings.append(f"{name} {word!r} is unknown; use one of {', '.join(known)}")
+        raise_findings(InputError, findings)
+
+
+def load_float_model(path: Path, how: ForeignModel | None = None) -> FloatModel:
+    """Read a checkpoint and fold its BatchNorm, or read a float NIR file of this or another tool.
 
     Raises:
-        InputError: missing, damaged, or not a checkpoint.
+        InputError: missing, damaged, not a float model, or holding what cannot be represented.
     """
     path = existing_file(path)
-    if path.suffix != ".safetensors":
-        raise InputError(f"model {str(path)!r} is not a checkpoint (.safetensors); make one with `qif-deploy train`")
+    match path.suffix:
+        case ".safetensors":
+            if how is not None and how != ForeignModel():
+                raise InputError(f"model {str(path)!r} is a checkpoint, which says all of itself; leave the choices for foreign files out")
+            return _load_checkpoint(path)
+        case ".nir":
+            return _load_float_nir(path, ForeignModel() if how is None else how)
+        case _:
+            raise InputError(
+                f"model {str(path)!r} is neither a checkpoint (.safetensors) nor a NIR file (.nir); make one with `qif-deploy train`"
+            )
+
+
+def _load_checkpoint(path: Path) -> FloatModel:
     from qif_deploy.training.checkpoint import load_checkpoint
     from qif_deploy.training.to_graph import to_graph
 
@@ -49,6 +112,40 @@ def load_float_model(path: Path) -> FloatModel:
     graph, fold = fold_batchnorm(to_graph(checkpoint.network))
     recipe = checkpoint.recipe
     return FloatModel(graph=graph, fold=fold, steps=recipe.steps, dataset=recipe.dataset, encoder=recipe.encoder)
+
+
+def _load_float_nir(path: Path, how: ForeignModel) -> FloatModel:
+    from qif_export.nir.importing.conventions import Convention
+    from qif_export.nir.importing.importer import ImportOptions, read_float_nir
+    from qif_export.nir.importing.lower import Ends, InputCoding
+
+    known = [convention.value for convention in Convention]
+    if how.convention is not None and how.convention not in known:
+        raise InputError(f"convention {how.convention!r} is unknown; use one of {', '.join(known)}")
+    options = ImportOptions(
+        convention=None if how.convention is None else Convention(how.convention),
+        dt=how.dt,
+        reset=None if how.reset is None else ResetMode(how.reset),
+        spike_on_equal=None if how.spike_at is None else how.spike_at == ">=",
+        unit_gain=how.unit_gain,
+        coding=InputCoding(low=how.input_low, high=how.input_high, scale=how.input_scale),
+        ends=Ends(reduce=Reduce(how.readout), drop_leak=how.drop_leak),
+    )
+    found = read_float_nir(path, options)
+    facts = found.facts
+    if facts.encoder is not None and facts.encoder not in [encoder.value for encoder in Encoder]:
+        raise InputError(f"model {str(path)!r} names the encoder {facts.encoder[:40]!r}, which is unknown; convert the checkpoint again")
+    return FloatModel(
+        graph=found.graph,
+        fold=FoldReport(residual={}),
+        steps=facts.steps,
+        dataset=facts.dataset,
+        encoder=Encoder.DIRECT if facts.encoder is None else Encoder(facts.encoder),
+        kind=f"NIR, {found.kind.value}",
+        convention=found.convention,
+        notes=found.notes,
+        provenance=facts.provenance | ({} if found.convention is None else {"convention": found.convention}),
+    )
 
 
 def load_network(path: Path) -> QuantizedGraph:

@@ -119,7 +119,9 @@ def quantize_after_training(source: FloatModel, target: Target, *, steps: int | 
     steps = source.steps if steps is None else steps
     number_format = narrowed(target.number_format, how.weight_bits)
     options, widths = how.options, None
-    calibration = calibration_for(source, how, steps=steps) if how.needs_data else None
+    if how.needs_data and steps is None:
+        raise InputError("the model names no number of time steps, and calibration runs it; give --steps N")
+    calibration = calibration_for(source, how, steps=steps) if how.needs_data and steps is not None else None
     if how.memory_budget is not None:
         assert calibration is not None
         widths = choose_widths(source.graph, number_format, budget_bytes=how.memory_budget, calibration=calibration, options=options)
@@ -196,7 +198,7 @@ def _provenance(
     source: FloatModel, target: Target, how: PostTraining, report: QuantizeReport, widths: MixedWidths | None
 ) -> dict[str, str]:
     """Text facts of the artefact; choices are named where they are not the defaults."""
-    found = {"tool": f"qif-deploy {__version__}", "target": target.name} | provenance_bounds(report)
+    found = dict(source.provenance) | {"tool": f"qif-deploy {__version__}", "target": target.name} | provenance_bounds(report)
     if source.dataset is not None:
         found["dataset"] = source.dataset
         found["encoder"] = source.encoder.value

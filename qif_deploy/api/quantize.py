@@ -33,10 +33,10 @@ def quantize(
     data_root: Path | None = None,
     progress: Progress | None = None,
 ) -> QuantizeOutcome:
-    """Turn a checkpoint into the integer artefact ``net.nir``, beside the model unless ``out`` names a file.
+    """Turn a checkpoint, or a float NIR file, into the integer artefact ``net.nir``, beside the model unless ``out`` names a file.
 
     Args:
-        model: checkpoint.
+        model: checkpoint, or float NIR file of this or another tool; what a foreign one leaves open ``convert`` takes options for.
         target: profile by name, or the path of one.
         out: the artefact.
         steps: T, None for the model's.

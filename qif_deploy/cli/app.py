@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from qif_deploy.cli.check import check
+from qif_deploy.cli.convert import convert
 from qif_deploy.cli.demo import demo
 from qif_deploy.cli.diff import diff
 from qif_deploy.cli.energy import energy
@@ -28,7 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-VERBS = (demo, train, quantize, check, run, diff, verify, export, map_verb, energy, targets)
+VERBS = (demo, train, convert, quantize, check, run, diff, verify, export, map_verb, energy, targets)
 
 
 def _print_version(wanted: bool) -> None:

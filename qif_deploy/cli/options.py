@@ -13,7 +13,7 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more detai
 Seed = Annotated[int | None, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed, instead of the recipe's.")]
 NoSeed = Annotated[int | None, typer.Option("--seed", min=0, max=2**31 - 1, help="Taken by every verb; nothing here is random.")]
 Network = Annotated[Path, typer.Argument(metavar="NET", help="Integer network (net.nir).")]
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Checkpoint (model.safetensors).")]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Checkpoint (model.safetensors), or float NIR file.")]
 Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Time steps; default: what the model or network was made for.")]
 Samples = Annotated[int | None, typer.Option("--samples", min=1, help="Use only the first N samples.")]
 Data = Annotated[str | None, typer.Option("--data", help="Data set by name, or a .npy/.npz of codes; default: the network's own.")]

@@ -248,7 +248,7 @@ def test_recurrent_edge(tmp_path):
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("schema", 2, "upgrade"),
+        ("schema", 3, "upgrade"),
         ("schema", 0, "export it again"),
         ("schema", True, "'schema'"),
         ("schema", None, "'schema'"),

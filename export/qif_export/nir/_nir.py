@@ -11,10 +11,9 @@ try:
     import h5py
     import nir
     from nir.ir.node import NIRNode
-    from nir.serialization import hdf2dict
 except ImportError as error:
     raise MissingDependencyError(
         f"NIR files need the packages nir >= 1.0.8 and h5py >= 3.10 ({error}); install them with: pip install 'qif-deploy[nir]'"
     ) from None
 
-__all__ = ["NIRNode", "h5py", "hdf2dict", "nir"]
+__all__ = ["NIRNode", "h5py", "nir"]

@@ -21,8 +21,13 @@ from qif_deploy.ir.nodes import CodeInput, Population, ReadoutCodes
 KEY = "qif"
 """Name of the metadata entry."""
 
-SCHEMA = 1
-"""Version of the encoding; a file of a higher one is refused, since its fields may mean something else."""
+SCHEMA = 2
+"""Version of the encoding; a file of a higher one is refused, since its fields may mean something else.
+
+1: populations without ``v_threshold`` and ``v_reset``. 2: with them, as an equation without a threshold is no neuron; float networks.
+"""
+
+OLDEST = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +36,7 @@ class NetworkFacts:
 
     number_format: NumberFormat
     steps: int | None
+    schema: int
     provenance: dict[str, str]
     content_hash: str
     reporting_hash: str
@@ -44,6 +50,7 @@ class NetworkFacts:
         return cls(
             number_format=graph.number_format,
             steps=graph.steps,
+            schema=SCHEMA,
             provenance=dict(graph.provenance),
             content_hash=graph.content_hash,
             reporting_hash=reporting_sha256(graph),
@@ -55,7 +62,8 @@ class NetworkFacts:
         widths = {name: getattr(f, name) for name in ("weight_bits", "coef_bits", "state_bits", "product_bits")}
         return _dump(
             {
-                "schema": SCHEMA,
+                "schema": self.schema,
+                "stage": "integer",
                 "number_format": {"name": f.name, "rounding": f.rounding.value, **widths},
                 "steps": self.steps,
                 "provenance": self.provenance,
@@ -73,9 +81,11 @@ class NetworkFacts:
         """
         found = _load("the network", text)
         schema = _take("the network", found, "schema", int)
-        if schema != SCHEMA:
+        if not OLDEST <= schema <= SCHEMA:
             remedy = "upgrade qif-deploy" if schema > SCHEMA else "export it again"
-            raise InputError(f"schema {schema} is not the {SCHEMA} that this version reads; {remedy}")
+            raise InputError(f"schema {schema} is outside {OLDEST}..{SCHEMA}, which this version reads; {remedy}")
+        if schema > 1 and _take("the network", found, "stage", str) != "integer":
+            raise InputError(f"stage {found['stage']!r:.20} is not 'integer', as the codes in the nodes say; export it again")
         widths = _take("the network", found, "number_format", dict)
         name, rounding = _take("number_format", widths, "name", str), _take("number_format", widths, "rounding", str)
         if rounding not in {mode.value for mode in RoundingMode}:
@@ -86,6 +96,7 @@ class NetworkFacts:
             raise InputError(f"provenance {provenance!r} is not text; export the network again")
         return cls(
             number_format=NumberFormat(name=name, rounding=RoundingMode(rounding), **bits),
+            schema=schema,
             steps=None if found.get("steps", 0) is None else _take("the network", found, "steps", int),
             provenance=provenance,
             content_hash=_take("the network", found, "content_hash", str),
@@ -157,4 +168,4 @@ def _take(where: str, found: dict[str, Any], key: str, kind: type) -> Any:
     return value
 
 
-__all__ = ["KEY", "SCHEMA", "NetworkFacts", "SynapseFacts", "codes_sha256", "reporting_sha256"]
+__all__ = ["KEY", "OLDEST", "SCHEMA", "NetworkFacts", "SynapseFacts", "codes_sha256", "reporting_sha256"]

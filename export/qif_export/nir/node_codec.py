@@ -114,10 +114,10 @@ def _codes(fields: NodeFields, number_format: NumberFormat, ndim: int) -> tuple[
 
 
 def _population(fields: NodeFields, number_format: NumberFormat) -> tuple[CodeNode, Shape]:
-    view = ("a2", "a1", "a0", "r")
+    view = ("a2", "a1", "a0", "r", "v_reset")
     codes = [name for name in CODE_FIELDS if name not in ("theta", "u_min")]
     texts = ("rounding", "overflow", "spike", "reset_mode")
-    fields.expect(["input_shape", "dt", "s1", "delta", *view, *codes, *_WIDTHS, *texts], ["theta", "u_min"])
+    fields.expect(["input_shape", "dt", "s1", "delta", *view, *codes, *_WIDTHS, *texts], ["theta", "u_min", "v_threshold"])
     shape = fields.extents("input_shape")
     if not shape:
         raise InputError(f"node {fields.name!r}: field 'input_shape' is empty; export the network again")
@@ -137,7 +137,12 @@ def _population(fields: NodeFields, number_format: NumberFormat) -> tuple[CodeNo
         number_format=number_format,
         **present,
     )
-    for name, expected in own.quadratic_view(constants).items():
+    equation = own.quadratic_view(constants)
+    if "v_threshold" in fields.values and "v_threshold" not in equation:
+        raise InputError(f"node {fields.name!r}: field 'v_threshold' is given, 'theta' is not; it was changed, export the network again")
+    for name, expected in equation.items():
+        if name not in fields.values:
+            raise InputError(f"node {fields.name!r}: field {name!r} is missing; export the network again")
         if not np.array_equal(fields.array(name, np.float64, laid_out).reshape(-1), expected):
             raise InputError(
                 f"node {fields.name!r}: field {name!r} contradicts the integer codes; it was changed, export the network again"

@@ -68,6 +68,15 @@ class NodeFields:
             raise self._wrong(key, f"{value[~np.isfinite(value)].flat[0]}", "finite numbers")
         return value
 
+    def reals(self, key: str) -> NDArray[Any]:
+        """Return finite numbers, float32 as they are and everything else as float64: what other tools write."""
+        value = np.asarray(self.values[key])
+        if value.dtype.kind not in "biuf" or value.size == 0:
+            raise self._wrong(key, _described(self.values[key]), "numbers")
+        if not np.isfinite(value).all():
+            raise self._wrong(key, f"{value[~np.isfinite(value)].flat[0]}", "finite numbers")
+        return value if value.dtype == np.float32 else value.astype(np.float64)
+
     def extents(self, key: str) -> Shape:
         """Return a vector of integers as a tuple, for example a shape."""
         value = np.asarray(self.values[key])

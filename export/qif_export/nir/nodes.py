@@ -33,6 +33,7 @@ from qif_export.nir._nir import NIRNode
 
 OVERFLOW = "saturate"
 SPIKE = ">="
+STRICT = ">"
 NO_SPIKE = "none"
 DT = 1.0
 
@@ -65,53 +66,69 @@ class QIFInput(_OwnNode):
 
 @dataclass(eq=False, kw_only=True)
 class QIF(_OwnNode):
-    """A population. Codes are int64 ``(C, 1, 1)`` on images and ``(C,)`` on vectors; ``s1`` and the widths are integers."""
+    """A population. Per channel means ``(C, 1, 1)`` on images and ``(C,)`` on vectors; ``(1,)`` is one value for all.
+
+    The first block is the equation, in every file. A float network adds the second, an integer network the third; absent fields are
+    None here and not in the file.
+    """
 
     input_shape: ArrayOf  # int64 (axes,)
     dt: float
-    a2: ArrayOf  # float64, as the codes
+    a2: ArrayOf  # float64 per channel, as all of this block
     a1: ArrayOf
     a0: ArrayOf
     r: ArrayOf
-    c2m: ArrayOf
-    c1m: ArrayOf
-    s2: ArrayOf
-    s1: int
-    bias: ArrayOf
-    theta: ArrayOf | None
-    reset: ArrayOf
-    r0: ArrayOf
-    reset_by: ArrayOf
-    u_min: ArrayOf | None
-    weight_bits: int
-    coef_bits: int
-    state_bits: int
-    product_bits: int
-    rounding: str
-    overflow: str
+    v_threshold: ArrayOf | None
+    v_reset: ArrayOf
     spike: str
     reset_mode: str
-    delta: ArrayOf  # float64, value of one code, for reporting only
+
+    c2: ArrayOf | None = None  # float64 per channel
+    c1: ArrayOf | None = None
+    c0: ArrayOf | None = None
+
+    c2m: ArrayOf | None = None  # int64 per channel
+    c1m: ArrayOf | None = None
+    s2: ArrayOf | None = None
+    s1: int | None = None
+    bias: ArrayOf | None = None
+    theta: ArrayOf | None = None
+    reset: ArrayOf | None = None
+    weight_bits: int | None = None
+    coef_bits: int | None = None
+    state_bits: int | None = None
+    product_bits: int | None = None
+    rounding: str | None = None
+    overflow: str | None = None
+    delta: ArrayOf | None = None  # float64, value of one code, for reporting only
+
+    r0: ArrayOf | None = None  # in both, float64 or int64 per channel
+    reset_by: ArrayOf | None = None
+    u_min: ArrayOf | None = None
 
 
 @dataclass(eq=False, kw_only=True)
 class QIFReadout(_OwnNode):
-    """Reduces ``I + bias`` over time, without spikes: ``reduce`` is "sum" or "last". ``delta`` is the value of one code."""
+    """Reduces its current over time, without spikes: ``reduce`` is "sum" or "last".
+
+    An integer network adds ``bias`` to the current in every step; ``delta`` is the value of one code.
+    """
 
     input_shape: ArrayOf  # int64 (axes,)
-    bias: ArrayOf  # int64 (class,)
     reduce: str
-    delta: float
+    bias: ArrayOf | None = None  # int64 (class,)
+    delta: float | None = None
 
 
 def quadratic_view(k: FixedConstants) -> dict[str, ChannelFloats]:
-    """Return ``a2, a1, a0, r`` of ``k``, float64 ``(channel,)``; powers of two only scale, so every value is exact."""
+    """Return the equation of ``k``, float64 ``(channel,)``; powers of two only scale, so every value is exact."""
     return {
         "a2": np.ldexp(k.c2m.astype(np.float64), -(k.s1 + k.s2)),
         "a1": np.ldexp((k.c1m - (1 << k.s1)).astype(np.float64), -k.s1),
         "a0": k.bias.astype(np.float64),
         "r": np.ones(k.channels),
-    }
+        "v_reset": k.reset.astype(np.float64),
+    } | ({} if k.theta is None else {"v_threshold": k.theta.astype(np.float64)})
 
 
-__all__ = ["DT", "NO_SPIKE", "OVERFLOW", "QIF", "SPIKE", "QIFInput", "QIFReadout", "quadratic_view"]
+__all__ = ["DT", "NO_SPIKE", "OVERFLOW", "QIF", "SPIKE", "STRICT", "QIFInput", "QIFReadout", "quadratic_view"]

@@ -14,7 +14,9 @@ from qif_deploy.errors import InputError, raise_findings
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.ir.nodes import CodeNode
 from qif_export.nir import nodes as own
-from qif_export.nir._nir import h5py, hdf2dict, nir
+from qif_export.nir._nir import nir
+from qif_export.nir.document import Document, FileKind, load_document
+from qif_export.nir.migrations import migrated
 from qif_export.nir.network_facts import KEY, NetworkFacts, reporting_sha256
 from qif_export.nir.node_codec import decode_node
 from qif_export.nir.node_fields import NodeFields
@@ -32,38 +34,27 @@ def read_nir(path: Path) -> QuantizedGraph:
     """
     path = Path(path)
     try:
-        return _to_graph(_load(path))
+        return _to_graph(load_document(path))
     except InputError as error:
         raise InputError(f"NIR file {str(path)!r}: {error}") from None
 
 
-def _load(path: Path) -> dict[str, Any]:
-    """Return the dictionary of the root node."""
-    if not path.exists():
-        raise InputError("it does not exist; check the path")
+def holds_codes(path: Path) -> bool:
+    """Return whether ``path`` is an integer network, told by its nodes; float networks are read by importing.importer.
+
+    Raises:
+        InputError: missing or unreadable.
+    """
     try:
-        if not path.is_file() or not h5py.is_hdf5(path):
-            raise InputError("it is not an HDF5 file; give a .nir file")
-        with h5py.File(path, "r") as file:
-            root = file.get("node")
-            if not isinstance(root, h5py.Group):
-                raise InputError("it is HDF5 but not NIR, group 'node' is missing; give a .nir file")
-            found: dict[str, Any] = hdf2dict(root)
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeError, MemoryError) as error:  # what damage makes h5py raise
-        if isinstance(error, InputError):
-            raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        raise InputError(f"it cannot be read and may be truncated or damaged ({reason}); copy or export it again") from None
-    if found.get("type") != "NIRGraph" or not isinstance(found.get("nodes"), dict) or "edges" not in found:
-        raise InputError(f"its root is {found.get('type')!r}, not a NIRGraph with nodes and edges; wrap single nodes in a graph")
-    return found
+        return load_document(Path(path)).kind is FileKind.INTEGER
+    except InputError as error:
+        raise InputError(f"NIR file {str(path)!r}: {error}") from None
 
 
-def _to_graph(root: dict[str, Any]) -> QuantizedGraph:
-    entries = root["nodes"]
-    _refuse_foreign(root)
-    metadata = root.get("metadata")
-    text = metadata.get(KEY) if isinstance(metadata, dict) else None
+def _to_graph(document: Document) -> QuantizedGraph:
+    entries = document.nodes
+    _refuse_foreign(document)
+    text = document.metadata.get(KEY)
     if not isinstance(text, str):
         raise InputError(f"metadata {KEY!r} of the graph is missing, another tool may have dropped it; export the network again")
     facts = NetworkFacts.from_json(text)
@@ -72,7 +63,7 @@ def _to_graph(root: dict[str, Any]) -> QuantizedGraph:
     ports: dict[str, str] = {}
     findings: list[str] = []
     for name in sorted(entries):
-        entry = entries.pop(name)  # so that the file's arrays go as the network's come
+        entry = migrated(entries.pop(name), facts.schema)  # popped, so that the file's arrays go as the network's come
         fields = NodeFields(name=name, values=entry)
         try:
             if entry["type"] in ("Input", "Output"):
@@ -84,7 +75,7 @@ def _to_graph(root: dict[str, Any]) -> QuantizedGraph:
             line = str(error)
             findings.append(line if line.startswith("node ") else f"node {name!r}: {line}")
     raise_findings(InputError, findings)
-    edges = _edges(root["edges"])
+    edges = document.edges
     graph = _assemble(nodes, tuple(e for e in edges if not (e[0] in ports or e[1] in ports)), facts)
     raise_findings(InputError, list(_port_findings(graph, ports, edges)))
     raise_findings(InputError, list(_shape_findings(graph, ports, declared)))
@@ -97,36 +88,23 @@ def _to_graph(root: dict[str, Any]) -> QuantizedGraph:
     return graph
 
 
-def _refuse_foreign(root: Mapping[str, Any]) -> None:
-    """Refuse node types that are not ours: unknown ones all at once, standard float ones with the way to quantise."""
-    types = dict(_types(root, ""))
+def _refuse_foreign(document: Document) -> None:
+    """Refuse files that hold no codes, and node types that an integer network does not have, all at once."""
+    match document.kind:
+        case FileKind.INTEGER:
+            types = {name: fields["type"] for name, fields in document.nodes.items()}
+        case FileKind.FLOAT:
+            raise InputError("it is a float network without integer codes; run `qif-deploy quantize` on it first")
+        case FileKind.FOREIGN:
+            raise InputError("it is a float network of another tool; run `qif-deploy quantize` on it first")
     unknown = {name: kind for name, kind in types.items() if kind not in OWN_TYPES | STOCK_TYPES}
     if unknown:
         listed = ", ".join(f"{name!r} ({kind})" for name, kind in sorted(unknown.items()))
         raise InputError(f"nodes of unknown type: {listed}; only standard NIR nodes and those of this project can be read")
-    if not OWN_TYPES & set(types.values()):
-        raise InputError("it is a float network without integer codes; run `qif-deploy convert` and `qif-deploy quantize` on it first")
     foreign = {name: kind for name, kind in types.items() if kind not in CARRIED_TYPES}
     if foreign:
         listed = ", ".join(f"{name!r} ({kind})" for name, kind in sorted(foreign.items()))
         raise InputError(f"float nodes {listed} among integer ones; export the network again")
-
-
-def _types(root: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
-    """Name and type of every node, those of subgraphs too."""
-    for name, node in root["nodes"].items():
-        kind = node.get("type") if isinstance(node, dict) else None
-        if kind == "NIRGraph" and isinstance(node.get("nodes"), dict):
-            yield from _types(node, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", kind if isinstance(kind, str) else "no type"
-
-
-def _edges(stored: Any) -> tuple[tuple[str, str], ...]:
-    try:
-        return tuple((str(a, "utf8"), str(b, "utf8")) for a, b in stored)
-    except (TypeError, ValueError):
-        raise InputError("field 'edges' is not a list of pairs of names; export the network again") from None
 
 
 def _assemble(nodes: Mapping[str, CodeNode], edges: tuple[tuple[str, str], ...], facts: NetworkFacts) -> QuantizedGraph:
@@ -154,4 +132,4 @@ def _shape_findings(graph: QuantizedGraph, ports: Mapping[str, str], declared: M
             yield f"node {name!r}: shape {shape} is declared, {fed} follows from the wiring; export the network again"
 
 
-__all__ = ["read_nir"]
+__all__ = ["holds_codes", "read_nir"]

@@ -41,6 +41,7 @@ from qif_export.nir import nodes as own
 from qif_export.nir._nir import nir
 from qif_export.nir.network_facts import KEY, NetworkFacts, SynapseFacts, codes_sha256
 from qif_export.nir.read import read_nir
+from qif_export.nir.stream import StreamedGraph
 
 INPUT_SUFFIX, OUTPUT_SUFFIX = ":input", ":output"
 
@@ -53,7 +54,7 @@ def write_nir(graph: QuantizedGraph, path: Path) -> ExportReport:
         BackendError: the file does not read back as the same network.
     """
     with atomic_path(path) as temporary:
-        nir.write(str(temporary), _Document(graph))
+        _streamed(graph).write(temporary)
         try:
             found = read_nir(temporary)
         except InputError as error:
@@ -67,32 +68,12 @@ def write_nir(graph: QuantizedGraph, path: Path) -> ExportReport:
 def to_nir(graph: QuantizedGraph) -> Any:
     """Return the ``nir.NIRGraph`` of ``graph``, sorted; ``Any`` since nir ships no types."""
     # The stock type check computes both output sizes of a convolution from the kernel's height and knows no groups.
-    return nir.NIRGraph(nodes=dict(_nodes(graph)), edges=_edges(graph), metadata={KEY: NetworkFacts.of(graph).to_json()}, type_check=False)
+    streamed = _streamed(graph)
+    return nir.NIRGraph(nodes=dict(_nodes(graph)), edges=streamed.edges, metadata=streamed.metadata, type_check=False)
 
 
-class _Document:
-    """``to_nir(graph)`` as the serialiser sees it, one node at a time: its own dictionary holds every weight three times over."""
-
-    def __init__(self, graph: QuantizedGraph) -> None:
-        self.graph = graph
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what ``NIRGraph.to_dict`` does, the nodes made as they are asked for."""
-        metadata = {KEY: NetworkFacts.of(self.graph).to_json()}
-        return {"metadata": metadata, "nodes": _NodeDicts(self.graph), "edges": _edges(self.graph), "type": "NIRGraph"}
-
-
-class _NodeDicts(dict[str, Any]):
-    """Looks to the serialiser like the dictionary of all nodes; it asks for ``items`` and nothing else."""
-
-    def __init__(self, graph: QuantizedGraph) -> None:
-        super().__init__()
-        self.graph = graph
-
-    def items(self) -> Any:
-        """Yield name and fields in order of the names."""
-        for name, node in _nodes(self.graph):
-            yield name, node.to_dict()
+def _streamed(graph: QuantizedGraph) -> StreamedGraph:
+    return StreamedGraph(lambda: _nodes(graph), _edges(graph), {KEY: NetworkFacts.of(graph).to_json()})
 
 
 def _nodes(graph: QuantizedGraph) -> Iterator[tuple[str, Any]]:
@@ -148,7 +129,8 @@ def _population(node: Population, shape: Any) -> own.QIF:
     f = k.number_format
     channelled = own.quadratic_view(k) | {name: getattr(k, name) for name in CODE_FIELDS} | {"delta": node.delta}
     # Any: an array each, None for the two that may be absent
-    laid_out: dict[str, Any] = {name: None if value is None else channelwise(value, len(shape)) for name, value in channelled.items()}
+    laid_out: dict[str, Any] = {"v_threshold": None}
+    laid_out |= {name: None if value is None else channelwise(value, len(shape)) for name, value in channelled.items()}
     return own.QIF(
         input_shape=shape,
         dt=own.DT,
