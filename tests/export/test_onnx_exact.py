@@ -22,7 +22,7 @@ from qif_deploy.simulate.compare import compare_traces
 from qif_deploy.simulate.reference import run_reference
 from qif_export.export_report import sha256_of
 from qif_export.onnx import run as onnx_run
-from qif_export.onnx.integer_width import choose_width
+from qif_export.onnx.widths import choose_width
 from qif_export.onnx.run import read_onnx_interface, run_onnx
 from qif_export.onnx.write import write_onnx
 from tests.export.fresh_python import run_fresh
