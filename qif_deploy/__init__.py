@@ -11,10 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qif_deploy.analysis.check_network import CheckReport
+    from qif_deploy.api.check import check
     from qif_deploy.api.demonstration import demo
+    from qif_deploy.api.diff import diff
+    from qif_deploy.api.energy import energy
+    from qif_deploy.api.export import export
     from qif_deploy.api.quantization import PostTraining
+    from qif_deploy.api.quantize import quantize
     from qif_deploy.api.results import DemoOutcome, ExportOutcome, QuantizeOutcome, RunOutcome, TargetsOutcome, TrainOutcome, VerifyOutcome
-    from qif_deploy.api.verbs import check, diff, energy, export, quantize, run, targets, train, verify
+    from qif_deploy.api.run import run
+    from qif_deploy.api.targets import targets
+    from qif_deploy.api.train import train
+    from qif_deploy.api.verify import verify
     from qif_deploy.errors import QifError
     from qif_deploy.fidelity import Fidelity
     from qif_deploy.fixedpoint import NumberFormat, RoundingMode
@@ -49,16 +57,16 @@ _HOMES = {
     "TrainOutcome": "qif_deploy.api.results",
     "VerifyOutcome": "qif_deploy.api.results",
     "__version__": "qif_deploy.version",
-    "check": "qif_deploy.api.verbs",
+    "check": "qif_deploy.api.check",
     "demo": "qif_deploy.api.demonstration",
-    "diff": "qif_deploy.api.verbs",
-    "energy": "qif_deploy.api.verbs",
-    "export": "qif_deploy.api.verbs",
-    "quantize": "qif_deploy.api.verbs",
-    "run": "qif_deploy.api.verbs",
-    "targets": "qif_deploy.api.verbs",
-    "train": "qif_deploy.api.verbs",
-    "verify": "qif_deploy.api.verbs",
+    "diff": "qif_deploy.api.diff",
+    "energy": "qif_deploy.api.energy",
+    "export": "qif_deploy.api.export",
+    "quantize": "qif_deploy.api.quantize",
+    "run": "qif_deploy.api.run",
+    "targets": "qif_deploy.api.targets",
+    "train": "qif_deploy.api.train",
+    "verify": "qif_deploy.api.verify",
 }
 
 __all__ = [

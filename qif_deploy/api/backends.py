@@ -5,22 +5,21 @@ from __future__ import annotations
 import enum
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from typing_extensions import assert_never
 
-from qif_deploy.errors import BackendError, MissingDependencyError, UnsupportedError
+from qif_deploy.errors import BackendError, InputError, MissingDependencyError, UnsupportedError
 from qif_deploy.ir.graph import QuantizedGraph
+from qif_deploy.progress import Progress
 from qif_deploy.shapes import InputCodes
 from qif_deploy.simulate.compare import Comparison, compare_traces
 from qif_deploy.simulate.op_counts import LayerCounts, count_operations
 from qif_deploy.simulate.reference import run_reference
 from qif_deploy.simulate.trace import Trace
-
-Progress = Callable[[float], None]
 
 
 class Backend(enum.Enum):
@@ -168,3 +167,11 @@ def check_backend(
         return BackendCheck(comparison=None, seconds=time.perf_counter() - start, failed=str(error))
     seconds = time.perf_counter() - start
     return BackendCheck(comparison=compare_traces(reference, trace), seconds=seconds)
+
+
+def parse_backend(name: str) -> Backend:
+    """Return the backend called ``name``."""
+    known = [backend.value for backend in Backend]
+    if name not in known:
+        raise InputError(f"backend {name!r} is unknown; use one of {', '.join(known)}")
+    return Backend(name)

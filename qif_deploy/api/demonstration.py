@@ -9,9 +9,12 @@ from pathlib import Path
 
 from qif_deploy.analysis.check_network import check_network
 from qif_deploy.api.backends import Backend, BackendCheck, Execution, check_backend
+from qif_deploy.api.diff import fidelity_of
+from qif_deploy.api.files import make_folder, write_json
 from qif_deploy.api.loading import dataset_inputs, load_float_model, load_network
+from qif_deploy.api.quantize import quantize_model
 from qif_deploy.api.results import DemoOutcome
-from qif_deploy.api.verbs import fidelity_of, make_folder, quantize_model, train, write_json
+from qif_deploy.api.train import train
 from qif_deploy.pricing.estimate import estimate_energy
 from qif_deploy.pricing.price_list import load_price_list
 from qif_deploy.simulate.op_counts import count_operations

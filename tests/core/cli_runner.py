@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qif_deploy.cli import BAD_INPUT, _guarded
+from qif_deploy.cli.entry import guarded
+from qif_deploy.cli.exit_codes import BAD_INPUT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,7 @@ def cli(*arguments: object) -> Result:
     out, err = io.StringIO(), io.StringIO()
     try:
         with redirect_stdout(out), redirect_stderr(err):
-            code = _guarded([str(argument) for argument in arguments])
+            code = guarded([str(argument) for argument in arguments])
     finally:
         signal.signal(signal.SIGTERM, before)
     return Result(code=code, out=out.getvalue(), err=err.getvalue())

@@ -8,7 +8,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 import qif_deploy.errors
 from qif_deploy.errors import BackendError, BackendTimeout
 from qif_deploy.ir.graph import QuantizedGraph
+from qif_deploy.progress import Progress
 from qif_deploy.shapes import InputCodes
 from qif_deploy.simulate.inputs import prepare_inputs
 from qif_deploy.simulate.trace import Trace
@@ -34,8 +35,6 @@ GRACE_S = 2.0
 
 MESSAGE_LENGTH = 500
 """Characters of a child's message that the one line keeps; its traceback is the cause of the error."""
-
-Progress = Callable[[float], None]
 
 
 def run_lava(

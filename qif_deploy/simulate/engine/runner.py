@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 
 import torch
 
+from qif_deploy.progress import Progress
 from qif_deploy.shapes import InputCodes
 from qif_deploy.simulate.engine.engine import Engine, Recording, TileOutcome
 from qif_deploy.simulate.engine.workers import Workers, cut, exact_floats
-
-Progress = Callable[[float], None]
 
 
 class Runner:

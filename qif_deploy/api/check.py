@@ -1,0 +1,90 @@
+"""Say everything that can be said of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qif_deploy.analysis.check_network import CheckReport, Finding, Severity, check_network
+from qif_deploy.analysis.observed_range import ObservedRange, observe
+from qif_deploy.api.loading import existing_file, load_float_model, load_network
+from qif_deploy.api.quantize import quantize_model
+from qif_deploy.api.real_inputs import real_inputs
+from qif_deploy.errors import InputError, QifError
+from qif_deploy.fixedpoint import NumberFormat
+from qif_deploy.ir.graph import QuantizedGraph
+from qif_deploy.simulate.reference import run_reference
+
+CHECKED_SAMPLES, CHECKED_AT_ONCE = 64, 16
+"""Samples that ``check`` runs where ``samples`` says nothing else, and how many of them are held in memory together."""
+
+
+def check(
+    path: Path,
+    *,
+    target: str | None = None,
+    data: str | None = None,
+    data_root: Path | None = None,
+    samples: int | None = None,
+) -> CheckReport:
+    """List everything that can be said of a file without running it; a checkpoint is quantised for the target first.
+
+    With ``data`` (a data set by name, or a ``.npy``/``.npz`` of codes) the reference also runs its first ``samples`` samples, and the
+    report says how far the proven ranges reach beyond what these reached.
+
+    Raises:
+        InputError: the file cannot be read, the target is unknown, or the data do not fit the network.
+    """
+    from qif_hardware.target import load_target
+
+    path = existing_file(path)
+    profile = None if target is None else load_target(target)
+    match path.suffix:
+        case ".nir":
+            return _check_with_data(load_network(path), None if profile is None else profile.number_format, data, data_root, samples)
+        case ".safetensors":
+            source, profile = load_float_model(path), load_target("loihi2") if profile is None else profile
+            try:
+                network, _ = quantize_model(source, profile)
+            except QifError as error:
+                finding = Finding(
+                    rule="quantize", severity=Severity.ERROR, object=path.name, value=str(error), limit=profile.name,
+                    remedy="use a wider target, fewer steps, or train with smaller weights or a lower clamp",
+                )  # fmt: skip
+                return CheckReport(findings=(finding,), ranges={}, resolution={})
+            return _check_with_data(network, profile.number_format, data, data_root, samples)
+        case ".onnx":
+            if data is not None:
+                raise InputError(f"file {str(path)!r} is an exported ONNX file, --data needs the network; give the .nir")
+            return _check_onnx(path)
+        case _:
+            raise InputError(f"file {str(path)!r} is none of .nir, .safetensors, .onnx; give a network or a checkpoint")
+
+
+def _check_with_data(
+    graph: QuantizedGraph, target_format: NumberFormat | None, data: str | None, data_root: Path | None, samples: int | None
+) -> CheckReport:
+    if data is None:
+        if samples is not None:
+            raise InputError(f"--samples {samples} says how many samples of --data to run, and no --data is given; give both or neither")
+        return check_network(graph, target_format=target_format)
+    shown = CHECKED_SAMPLES if samples is None else samples
+    real = real_inputs(graph, data=data, input_file=None, samples=shown, data_root=data_root)
+    total = next(iter(real.codes.values())).shape[1]
+    observed: ObservedRange | None = None
+    for start in range(0, total, CHECKED_AT_ONCE):
+        part = {name: codes[:, start : start + CHECKED_AT_ONCE] for name, codes in real.codes.items()}
+        found = observe(graph, run_reference(graph, part))
+        observed = found if observed is None else observed.merged(found)
+    return check_network(graph, target_format=target_format, observed=observed, observed_on=f"{total} samples of {real.source}")
+
+
+def _check_onnx(path: Path) -> CheckReport:
+    """An exported file carries its own proof; reading it checks the layout and the metadata."""
+    from qif_export.onnx.run import read_onnx_interface
+
+    facts = read_onnx_interface(path)
+    finding = Finding(
+        rule="onnx_profile", severity=Severity.INFO, object=path.name, value="exact", limit=None,
+        remedy=f"inputs {sorted(facts.inputs)}; compare it with its network by `qif-deploy verify`",
+    )  # fmt: skip
+    return CheckReport(findings=(finding,), ranges={}, resolution={})

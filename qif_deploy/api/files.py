@@ -1,0 +1,37 @@
+"""Where results go: asked before any work is done, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from qif_deploy.atomic import require_writable, write_text
+from qif_deploy.errors import InputError
+
+
+def destination(out: Path | None, *, default: Path) -> Path:
+    """Return where to write: ``out``, or ``default``; asked before any work, so that no result is computed for nothing.
+
+    Raises:
+        InputError: nothing can be written there, or the file would not be of the kind that ``default`` names.
+    """
+    path = default if out is None else Path(out)
+    if path.suffix != default.suffix:
+        raise InputError(f"output {str(path)!r} does not end in {default.suffix}; name it so, as the verbs that read it ask for that")
+    require_writable(path)
+    return path
+
+
+def make_folder(path: Path) -> Path:
+    """Make a folder for results."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make folder {str(path)!r}: {error.strerror}; choose another --out") from None
+    return Path(path)
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write JSON atomically; not a number is not JSON, so it raises instead of writing one."""
+    write_text(destination(path, default=Path("result.json")), json.dumps(value, indent=2, allow_nan=False) + "\n")

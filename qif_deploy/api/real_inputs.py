@@ -1,0 +1,25 @@
+"""The real inputs of a verb: a data set by name, or a file of codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qif_deploy.api.loading import RealInputs, dataset_inputs, read_inputs
+from qif_deploy.errors import InputError
+from qif_deploy.ir.graph import QuantizedGraph
+
+
+def real_inputs(
+    graph: QuantizedGraph, *, data: str | None, input_file: Path | None, samples: int | None, data_root: Path | None = None
+) -> RealInputs:
+    """Inputs from a file of codes or a data set; ``data`` may be the name of one or the path of a ``.npy``/``.npz``."""
+    if samples is not None and samples < 1:
+        raise InputError(f"samples {samples} is below 1; ask for at least one")
+    if input_file is not None and data is not None:
+        raise InputError(f"both --input {str(input_file)!r} and --data {data!r} are given; give one of them")
+    if data is not None and Path(data).suffix in (".npy", ".npz"):
+        input_file = Path(data)
+    if input_file is None:
+        return dataset_inputs(graph, data, samples=samples, root=data_root)
+    codes = read_inputs(graph, input_file, steps=None, encode=False)
+    return RealInputs(codes={name: x[:, :samples] for name, x in codes.items()}, labels=None, source=str(input_file))

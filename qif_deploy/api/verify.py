@@ -1,0 +1,44 @@
+"""Compare every backend with the reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qif_deploy.api.backends import Backend, Execution, check_backend, parse_backend
+from qif_deploy.api.files import destination, write_json
+from qif_deploy.api.loading import load_network
+from qif_deploy.api.real_inputs import real_inputs
+from qif_deploy.api.results import VerifyOutcome
+from qif_deploy.progress import Progress
+from qif_deploy.simulate.reference import run_reference
+
+COMPARED = (Backend.BATCHED, Backend.ONNX, Backend.NIR, Backend.LAVA)
+
+
+def verify(
+    network: Path,
+    *,
+    data: str | None = None,
+    data_root: Path | None = None,
+    input: Path | None = None,  # noqa: A002  # the flag's name
+    samples: int | None = 64,
+    backends: tuple[str, ...] | None = None,
+    out: Path | None = None,
+    how: Execution | None = None,
+    progress: Progress | None = None,
+) -> VerifyOutcome:
+    """Run every backend on real input and compare all arrays with the reference; write ``verify.json``."""
+    how = Execution() if how is None else how
+    chosen = COMPARED if backends is None else tuple(parse_backend(name) for name in backends)
+    graph = load_network(network)
+    path = destination(out, default=Path(network).parent / "verify.json")
+    real = real_inputs(graph, data=data, input_file=input, samples=samples, data_root=data_root)
+    reference = run_reference(graph, real.codes)
+    checks = {}
+    for done, backend in enumerate(chosen):
+        if progress is not None:
+            progress(done / len(chosen))
+        checks[backend.value] = check_backend(backend, graph, real.codes, reference, how=how)
+    outcome = VerifyOutcome(backends=checks, source=real.source)
+    write_json(path, outcome.as_json())
+    return outcome

@@ -1,0 +1,75 @@
+"""``qif-deploy quantize``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qif_deploy.cli.exit_codes import HOLDS
+from qif_deploy.cli.options import DataRoot, Json, Model, Quiet, Seed, Steps, TargetName, Verbose, out_option
+from qif_deploy.cli.output import show, stages
+
+
+def quantize(
+    model: Model,
+    target: TargetName = "loihi2",
+    out: Annotated[Path | None, out_option("The artefact; default: net.nir beside the model.")] = None,
+    steps: Steps = None,
+    weight_bits: Annotated[int | None, typer.Option("--weight-bits", help="Width of all weights; default: the target's.")] = None,
+    scales: Annotated[
+        str, typer.Option("--scales", help="Weight that gets a channel's largest code: max, percentile, or mse (least squared error).")
+    ] = "max",
+    percentile: Annotated[float, typer.Option("--percentile", help="Percentile of the weight magnitudes, for --scales percentile.")] = 99.9,
+    bias_correction: Annotated[
+        bool, typer.Option("--bias-correction", help="Take back in the bias what weight rounding adds to mean currents; needs data.")
+    ] = False,
+    memory_budget: Annotated[
+        int | None, typer.Option("--memory-budget", metavar="BYTES", help="Choose the width of each synapse so that the weights fit.")
+    ] = None,
+    calibrate: Annotated[
+        str | None,
+        typer.Option("--calibrate", metavar="DATA", help="Data set, or .npy of codes, to calibrate on; default: the model's own."),
+    ] = None,
+    calibration_samples: Annotated[int, typer.Option("--calibration-samples", help="Samples of its training part.")] = 256,
+    qat: Annotated[bool, typer.Option("--qat", help="Train the codes on the training data (quantisation-aware training).")] = False,
+    qat_epochs: Annotated[int | None, typer.Option("--qat-epochs", help="Passes over the training data.")] = None,
+    qat_learning_rate: Annotated[float | None, typer.Option("--qat-learning-rate", help="Peak rate, in units of the largest code.")] = None,
+    data: Annotated[str | None, typer.Option("--data", help="Data set for --qat, by name; default: the model's own.")] = None,
+    data_root: DataRoot = None,
+    seed: Seed = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Turn a trained model into an integer network with a range proof."""
+    from qif_deploy.api.quantization import PostTraining, scale_method
+    from qif_deploy.api.quantize import quantize as run_quantize
+    from qif_deploy.api.quantize_aware import qat_options
+    from qif_deploy.presentation.quantize import quantize_table
+
+    how = PostTraining(
+        scales=scale_method(scales),
+        percentile=percentile,
+        calibrate=calibrate,
+        calibration_samples=calibration_samples,
+        bias_correction=bias_correction,
+        weight_bits=weight_bits,
+        memory_budget=memory_budget,
+    )
+    options = qat_options(wanted=qat, epochs=qat_epochs, learning_rate=qat_learning_rate, seed=seed)
+    with stages(("train",), shown=qat and not quiet) as report:
+        outcome = run_quantize(
+            model,
+            target=target,
+            out=out,
+            steps=steps,
+            how=how,
+            qat=options,
+            data=data,
+            data_root=data_root,
+            progress=lambda share: report("train", share),
+        )
+    show(outcome, lambda: quantize_table(outcome), json=json, quiet=quiet)
+    return HOLDS

@@ -1,0 +1,1 @@
+"""Tables for people, one file per verb. Everything shown was computed elsewhere."""
