@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from qif_export.onnx.options import Form, OnnxOptions, Profile
 from qif_export.onnx.widths import Width
 
 PREFIX = "qif."
+DIGEST = PREFIX + "digest"
 SCHEMA = 2
 """Version of these entries and of the operators that go with them; a file of a higher one is refused.
 
@@ -92,7 +94,21 @@ def to_metadata(graph: QuantizedGraph, options: OnnxOptions, width: Width) -> di
         "provenance": dict(sorted(graph.provenance.items())),
         "network": describe_network(graph),
     }
-    return {PREFIX + key: dump(value) for key, value in entries.items()}
+    return sealed({PREFIX + key: dump(value) for key, value in entries.items()})
+
+
+def sealed(entries: Mapping[str, str]) -> dict[str, str]:
+    """Return the entries with a hash over all of ours, by which a change is noticed."""
+    return dict(entries) | {DIGEST: dump(_digest(entries))}
+
+
+def _digest(entries: Mapping[str, str]) -> str:
+    digest = hashlib.sha256()
+    for key in sorted(entries):
+        if key.startswith(PREFIX) and key != DIGEST:
+            for text in (key, entries[key]):
+                digest.update(len(text.encode()).to_bytes(8, "little") + text.encode())
+    return digest.hexdigest()
 
 
 _WEIGHTS = {
@@ -120,10 +136,12 @@ def from_metadata(entries: Mapping[str, str]) -> OnnxInterface:
         schema = found["schema"]
         if schema not in (1, SCHEMA) or type(schema) is not int:
             raise InputError(f"schema {schema!r} is not the {SCHEMA} that this version reads; upgrade qif-deploy or export again")
+        if schema != 1 and found["digest"] != _digest(entries):
+            raise InputError("its metadata was changed, its digest does not fit; export the network again")
         return _interface(_migrated(found) if schema == 1 else found)
     except InputError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}"[:160]
         raise InputError(f"its metadata is damaged ({reason}); export the network again") from None
 
@@ -178,4 +196,4 @@ def _name(value: Any) -> str:
     return value
 
 
-__all__ = ["PREFIX", "SCHEMA", "OnnxInterface", "dump", "from_metadata", "to_metadata"]
+__all__ = ["PREFIX", "SCHEMA", "OnnxInterface", "dump", "from_metadata", "sealed", "to_metadata"]

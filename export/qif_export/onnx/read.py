@@ -80,6 +80,10 @@ def network_of(model: Any, interface: OnnxInterface, path: Path) -> QuantizedGra
         raise InputError(
             f"its content hash is {graph.content_hash}, the recorded one {interface.content_hash}; it was changed, export again"
         )
+    if (interface.inputs, interface.populations, interface.readout) != (graph.inputs, graph.populations, graph.readout) or any(
+        interface.code_input(name) != graph.code_input(name) for name in graph.inputs
+    ):
+        raise InputError("its metadata describes other inputs or populations than its network has; export the network again")
     difference = _first_difference(to_onnx(graph, interface.options, interface.width), model, path)
     if difference is not None:
         raise InputError(f"{difference} is not what the network in its metadata asks for; it was changed, export the network again")

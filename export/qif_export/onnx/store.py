@@ -15,7 +15,7 @@ from qif_export.onnx._onnx import onnx
 from qif_export.onnx.load import tensors_of
 
 DATA_SUFFIX = ".data"
-SMALLEST_OUTSIDE = 1024
+SMALLEST_OUTSIDE = 256
 """Bytes of a tensor that is worth a place outside."""
 
 ALIGNMENT = 64

@@ -26,6 +26,7 @@ from qif_deploy.simulate.trace import Trace
 from qif_export.onnx._onnx import onnx
 from qif_export.onnx.approximation import measure
 from qif_export.onnx.load import first_line
+from qif_export.onnx.model import READOUT
 from qif_export.onnx.options import Profile
 from qif_export.onnx.run import open_onnx, run_session, trace_of
 from qif_export.onnx.session import OnnxSession
@@ -82,6 +83,8 @@ def verify(graph: QuantizedGraph, written: Path, path: Path, real: Probe | None)
         session = open_onnx(written)
     except InputError as error:
         raise BackendError(f"{where} does not run ({error}); nothing was written, please report this") from error
+    if session.interface.content_hash != graph.content_hash:
+        raise BackendError(f"{where} holds another network than it was written from; nothing was written, please report this")
     probes = [_random_probe(graph), *([] if real is None else [_cut(graph, real)])]
     return tuple(_compared(graph, session, probe, where) for probe in probes)
 
@@ -112,10 +115,27 @@ def _compared(graph: QuantizedGraph, session: OnnxSession, probe: Probe, where: 
     common: dict[str, Any] = {"source": probe.source, "against": against, "silent": silent} | counts  # Any: keywords of mixed types
     if session.interface.options.profile is Profile.QDQ:
         return Verified(measured=measure(graph, shown, arrays), **common)
-    mismatch = compare_traces(shown, trace_of(arrays, probe.codes, recorded)).first_mismatch
-    if mismatch is not None:
+    found = trace_of(arrays, probe.codes, recorded)
+    if compare_traces(shown, found).first_mismatch is not None:
+        mismatch = _earliest(shown, found)
         raise BackendError(f"{where}: {_located(mismatch, against)} ({probe.source} input); nothing was written, please report this")
     return Verified(measured=None, **common)
+
+
+def _earliest(expected: Trace, found: Trace) -> Mismatch:
+    """Return the mismatch of the earliest step, in the first array that has one: what comes later follows from it."""
+    mismatches = []
+    for (name, ours), (_, theirs) in zip(expected.computed(), found.computed(), strict=True):
+        if ours.shape != theirs.shape:
+            reason = f"shape {theirs.shape} where {ours.shape} is expected"
+            return Mismatch(array=name, index=(), expected=None, found=None, reason=reason)
+        where = np.argwhere(ours != theirs)
+        if len(where):
+            index = tuple(int(n) for n in where[0])
+            mismatches.append(
+                Mismatch(array=name, index=index, expected=int(ours[index]), found=int(theirs[index]), reason="values differ")
+            )
+    return min(mismatches, key=lambda one: (one.array == READOUT, one.index[0]))
 
 
 def _located(mismatch: Mismatch, against: str) -> str:
@@ -123,7 +143,7 @@ def _located(mismatch: Mismatch, against: str) -> str:
     if not mismatch.index:
         return f"array {mismatch.array!r}: {mismatch.reason}"
     values = f"is {mismatch.found}, the {against} has {mismatch.expected}"
-    if "/" not in mismatch.array:
+    if mismatch.array == READOUT:
         return f"readout, sample {mismatch.index[0]}, class {mismatch.index[1]}: it {values}"
     population, _, quantity = mismatch.array.rpartition("/")
     step, sample, *neuron = mismatch.index

@@ -15,7 +15,7 @@ from qif_deploy.ir.graph import QuantizedGraph
 from qif_export.export_report import Carried, ExportReport, FieldOutcome, sha256_of
 from qif_export.onnx._onnx import onnx
 from qif_export.onnx.load import is_external, tensors_of
-from qif_export.onnx.metadata import PREFIX, dump
+from qif_export.onnx.metadata import PREFIX, dump, sealed
 from qif_export.onnx.model import to_onnx
 from qif_export.onnx.options import OnnxOptions, Profile
 from qif_export.onnx.store import DATA_SUFFIX, stored
@@ -46,7 +46,8 @@ def write_onnx(graph: QuantizedGraph, path: Path, options: OnnxOptions | None = 
         verified = verify(graph, written.path, path, real)
         measured = {one.source: one.measured for one in verified if one.measured is not None}
         if measured:
-            onnx.helper.set_model_props(model, {e.key: e.value for e in model.metadata_props} | {PREFIX + "measured": dump(measured)})
+            entries = {entry.key: entry.value for entry in model.metadata_props} | {PREFIX + "measured": dump(measured)}
+            onnx.helper.set_model_props(model, sealed(entries))
             written.write()
         digest = sha256_of(written.path)
     return ExportReport(path=path, sha256=digest, outcomes=_outcomes(options.profile), details=_details(options, path, outside, verified))
