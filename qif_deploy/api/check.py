@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from qif_deploy.analysis.check_network import CheckReport, Finding, Severity, check_network
@@ -53,9 +54,8 @@ def check(
                 return CheckReport(findings=(finding,), ranges={}, resolution={})
             return _check_with_data(network, profile.number_format, data, data_root, samples)
         case ".onnx":
-            if data is not None:
-                raise InputError(f"file {str(path)!r} is an exported ONNX file, --data needs the network; give the .nir")
-            return _check_onnx(path)
+            report = _check_with_data(load_network(path), None if profile is None else profile.number_format, data, data_root, samples)
+            return replace(report, findings=(*report.findings, _onnx_finding(path)))
         case _:
             raise InputError(f"file {str(path)!r} is none of .nir, .safetensors, .onnx; give a network or a checkpoint")
 
@@ -78,13 +78,11 @@ def _check_with_data(
     return check_network(graph, target_format=target_format, observed=observed, observed_on=f"{total} samples of {real.source}")
 
 
-def _check_onnx(path: Path) -> CheckReport:
-    """An exported file carries its own proof; reading it checks the layout and the metadata."""
+def _onnx_finding(path: Path) -> Finding:
+    """Say which profile and form an exported file is of."""
     from qif_export.onnx.run import read_onnx_interface
 
     facts = read_onnx_interface(path)
-    finding = Finding(
-        rule="onnx_profile", severity=Severity.INFO, object=path.name, value="exact", limit=None,
-        remedy=f"inputs {sorted(facts.inputs)}; compare it with its network by `qif-deploy verify`",
-    )  # fmt: skip
-    return CheckReport(findings=(finding,), ranges={}, resolution={})
+    value = f"{facts.options.profile.value}, {facts.options.form.value}"
+    remedy = f"inputs {sorted(facts.inputs)}; compare it with its network by `qif-deploy verify`"
+    return Finding(rule="onnx_profile", severity=Severity.INFO, object=path.name, value=value, limit=None, remedy=remedy)

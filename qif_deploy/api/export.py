@@ -2,29 +2,91 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qif_deploy.api.files import destination
-from qif_deploy.api.loading import load_network
+from qif_deploy.api.loading import RealInputs, load_network
+from qif_deploy.api.real_inputs import real_inputs
 from qif_deploy.api.results import ExportOutcome
-from qif_deploy.errors import InputError
+from qif_deploy.errors import InputError, QifError
+from qif_deploy.ir.graph import QuantizedGraph
+
+if TYPE_CHECKING:
+    from qif_export.onnx.write import Probe
+
+VERIFIED_SAMPLES = 32
+"""Real samples that an ONNX file is run on; as many as "exact" asks for."""
 
 
-def export(network: Path, *, to: str, out: Path | None = None) -> ExportOutcome:
-    """Write an interchange file, verified before it is reported."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxChoices:
+    """Profile, form and outputs of an ONNX file in the words of the command line; see ``qif_export.onnx.options``.
+
+    ``states`` is ``("all",)``, ``("none",)`` or names of populations. ``data`` names real inputs to verify on, a data set or a
+    ``.npy``/``.npz`` of codes; without it the network's own data set serves, where it is there.
+    """
+
+    profile: str = "exact"
+    form: str = "sequence"
+    states: tuple[str, ...] = ("all",)
+    inline: bool = False
+    data: str | None = None
+    data_root: Path | None = None
+
+
+def export(network: Path, *, to: str, out: Path | None = None, onnx: OnnxChoices | None = None) -> ExportOutcome:
+    """Write an interchange file, verified before it is reported.
+
+    Args:
+        network: ``net.nir``, or an ONNX file that was exported from one.
+        to: ``nir``, ``onnx`` or ``netx``.
+        out: the file; default: beside the network.
+        onnx: for ``onnx`` alone; None for the defaults.
+    """
+    if onnx is not None and to != "onnx":
+        raise InputError(f"profile, form, states, inline and data are choices of ONNX files, not of {to!r}; leave them out")
     graph = load_network(network)
     match to:
         case "onnx":
-            from qif_export.onnx.write import write_onnx
-
-            path = destination(out, default=Path(network).with_suffix(".onnx"))
-            return ExportOutcome(report=write_onnx(graph, path).as_json())
+            return ExportOutcome(report=_export_onnx(graph, destination(out, default=_beside(network, ".onnx", out)), onnx))
         case "nir":
             from qif_export.nir.write import write_nir
 
-            if out is None:
-                raise InputError("export to nir writes the artefact anew; name the new file with --out")
-            path = destination(out, default=Path(network))
+            path = destination(out, default=_beside(network, ".nir", out))
             return ExportOutcome(report=write_nir(graph, path).as_json())
         case _:
             raise InputError(f"format {to!r} is unknown; use one of nir, onnx")
+
+
+def _beside(network: Path, suffix: str, out: Path | None) -> Path:
+    """Return the default file beside ``network``, unless that is the network itself."""
+    path = Path(network).with_suffix(suffix)
+    if out is None and path == Path(network):
+        raise InputError(f"export to {suffix[1:]} writes the file anew; name the new file with --out")
+    return path
+
+
+def _export_onnx(graph: QuantizedGraph, path: Path, choices: OnnxChoices | None) -> dict[str, object]:
+    from qif_export.onnx.options import OnnxOptions
+    from qif_export.onnx.write import write_onnx
+
+    choices = OnnxChoices() if choices is None else choices
+    options = OnnxOptions.of(profile=choices.profile, form=choices.form, states=choices.states, inline=choices.inline)
+    probe, missing = _real_probe(graph, choices)
+    report = write_onnx(graph, path, options, real=probe).as_json()
+    return report if missing is None else report | {"not_verified_on": missing}
+
+
+def _real_probe(graph: QuantizedGraph, choices: OnnxChoices) -> tuple[Probe | None, str | None]:
+    """Return real inputs; else why there are none, which is an error only where some were asked for."""
+    from qif_export.onnx.write import Probe
+
+    try:
+        found: RealInputs = real_inputs(graph, data=choices.data, input_file=None, samples=VERIFIED_SAMPLES, data_root=choices.data_root)
+    except QifError as error:
+        if choices.data is not None:
+            raise
+        return None, f"real input: {error}"
+    return Probe(source=found.source, codes=found.codes), None

@@ -52,12 +52,16 @@ def load_float_model(path: Path) -> FloatModel:
 
 
 def load_network(path: Path) -> QuantizedGraph:
-    """Read an integer network from ``net.nir``.
+    """Read an integer network from ``net.nir``, or from an ONNX file that was exported from one.
 
     Raises:
         InputError: missing, damaged, or not an integer network.
     """
     path = existing_file(path)
+    if path.suffix == ".onnx":
+        from qif_export.onnx.read import read_onnx
+
+        return read_onnx(path)
     if path.suffix != ".nir":
         raise InputError(f"network {str(path)!r} is not a .nir file; make one with `qif-deploy quantize`")
     from qif_export.nir.read import read_nir
