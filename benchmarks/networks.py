@@ -16,11 +16,13 @@ from qif_deploy.shapes import InputCodes
 from qif_deploy.training.models.registry import model_spec
 from qif_deploy.training.network import SpikingNetwork
 from qif_deploy.training.spec import InputSpec, NetworkSpec
+from qif_deploy.training.surrogate import FixedWindow, Surrogate
 from qif_deploy.training.to_graph import to_graph
 from qif_hardware.target import load_target
 
 QIF = QIFParams.from_fixed_points(a=0.25, u_rest=0.0, u_crit=0.5)
 LIF = QIFParams.lif(decay=0.5)
+SURROGATE = Surrogate(window=FixedWindow(width=1.0))
 CALIBRATION = 12
 """Batches of 8 frames from which the norms take their statistics, so that every population fires."""
 
@@ -71,7 +73,7 @@ def spec_of(model: Model) -> NetworkSpec:
 def float_network(model: Model, params: QIFParams = QIF) -> SpikingNetwork:
     """Build the network with random weights, settle its norms, and switch it to evaluation."""
     torch.manual_seed(0)
-    network = SpikingNetwork(spec_of(model), params=params, alpha=1.0, window=1.0).train()
+    network = SpikingNetwork(spec_of(model), params=params, alpha=1.0, surrogate=SURROGATE).train()
     with torch.no_grad():
         for _ in range(CALIBRATION):
             network(torch.randint(0, model.codes + 1, (8, *model.shape)))

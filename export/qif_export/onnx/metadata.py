@@ -16,9 +16,9 @@ from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.ir.nodes import CodeInput
 from qif_export.onnx._onnx import IR_VERSION, OPSET
 from qif_export.onnx.builder import Dtype
-from qif_export.onnx.network_facts import describe_format, describe_network, format_from
 from qif_export.onnx.options import Form, OnnxOptions, Profile
 from qif_export.onnx.widths import Width
+from qif_export.plain_network import describe_format, describe_network, format_from, input_from
 
 PREFIX = "qif."
 DIGEST = PREFIX + "digest"
@@ -154,10 +154,7 @@ def _migrated(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _interface(found: Mapping[str, Any]) -> OnnxInterface:
-    inputs = {
-        _name(one["name"]): CodeInput(shape=tuple(one["shape"]), low=one["low"], high=one["high"], scale=one["scale"])
-        for one in found["inputs"]
-    }
+    inputs = {_name(one["name"]): input_from(one) for one in found["inputs"]}
     steps, proof = found["steps"], found["range_proof"]
     populations = tuple(map(_name, found["populations"]))
     recorded = tuple(map(_name, found["recorded"]))

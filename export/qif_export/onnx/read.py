@@ -20,8 +20,8 @@ from qif_export.onnx.integer_operands import WEIGHT_ZERO
 from qif_export.onnx.load import graphs_of, load_model, tensor_values
 from qif_export.onnx.metadata import SCHEMA, OnnxInterface, from_metadata
 from qif_export.onnx.model import BODY, to_onnx
-from qif_export.onnx.network_facts import edges_from, nodes_from
 from qif_export.onnx.options import Profile
+from qif_export.plain_network import edges_from, nodes_from
 
 
 def read_onnx(path: Path) -> QuantizedGraph:

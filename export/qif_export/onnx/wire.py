@@ -12,7 +12,7 @@ from typing import Any
 from qif_deploy.errors import InputError
 from qif_export.onnx._onnx import onnx
 
-MOST_FIELDS = 2_000_000
+MOST_FIELDS = 500_000
 """Some ten times what a network of fifty layers has."""
 
 DEEPEST_MESSAGE = 40

@@ -1,7 +1,7 @@
 """Write an integer network as ONNX and prove the file before it appears.
 
 How it is carried: model.py (forms, states, names), network_step.py (nodes), integer_operands.py and float_operands.py (profiles),
-neuron_function.py (the neuron), widths.py (dtypes), metadata.py and network_facts.py (everything else). In words: docs/onnx.md.
+neuron_function.py (the neuron), widths.py (dtypes), metadata.py and plain_network.py (everything else). In words: docs/onnx.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The integer network as JSON, all but its weights: what an ONNX file carries so that it can be read back, whatever its profile.
+"""The integer network as JSON, all but its weights: what a file carries so that it can be read back, whatever else is in it.
 
-The operators hold most of it too; that both say the same is what read.py checks.
+The format's own fields hold most of it too; that both say the same is what the readers check.
 """
 
 from __future__ import annotations
@@ -72,6 +72,12 @@ def edges_from(found: Any) -> tuple[tuple[str, str], ...]:
     return tuple((_text(a), _text(b)) for a, b in found)
 
 
+def input_from(facts: Mapping[str, Any]) -> CodeInput:
+    """Read an input back; KeyError, TypeError or ValueError where it is damaged."""
+    shape = tuple(_integer(n) for n in facts["shape"])
+    return CodeInput(shape=shape, low=_integer(facts["low"]), high=_integer(facts["high"]), scale=_number(facts["scale"]))
+
+
 def _describe(node: CodeNode) -> dict[str, Any]:
     match node:
         case CodeInput():
@@ -97,8 +103,7 @@ def _describe(node: CodeNode) -> dict[str, Any]:
 def _node(name: str, facts: Mapping[str, Any], number_format: NumberFormat, weight_of: WeightOf) -> CodeNode:
     match facts["kind"]:
         case "input":
-            shape = tuple(_integer(n) for n in facts["shape"])
-            return CodeInput(shape=shape, low=_integer(facts["low"]), high=_integer(facts["high"]), scale=float(facts["scale"]))
+            return input_from(facts)
         case "dense":
             return DenseCodes(weight=weight_of(name, _shape(facts, 2)), shift=_integer(facts["shift"]))
         case "conv2d":
@@ -120,9 +125,9 @@ def _node(name: str, facts: Mapping[str, Any], number_format: NumberFormat, weig
                 raise TypeError(f"{missing} of {name!r}")
             mode = ResetMode(facts["reset_mode"])
             constants = FixedConstants(s1=_integer(facts["s1"]), reset_mode=mode, number_format=number_format, **codes)
-            return Population(constants=constants, delta=np.array(facts["delta"], np.float64))
+            return Population(constants=constants, delta=np.array([_number(one) for one in facts["delta"]]))
         case "readout":
-            return ReadoutCodes(bias=_codes(facts["bias"]), delta=float(facts["delta"]), reduce=Reduce(facts["reduce"]))
+            return ReadoutCodes(bias=_codes(facts["bias"]), delta=_number(facts["delta"]), reduce=Reduce(facts["reduce"]))
         case kind:
             raise InputError(f"kind {kind!r} is unknown; export the network again")
 
@@ -149,10 +154,16 @@ def _integer(value: Any) -> int:
     return value
 
 
+def _number(value: Any) -> float:
+    if type(value) not in (int, float):
+        raise TypeError(f"{value!r} is no number")
+    return float(value)
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no text")
     return value
 
 
-__all__ = ["WeightOf", "describe_format", "describe_network", "edges_from", "format_from", "nodes_from"]
+__all__ = ["WeightOf", "describe_format", "describe_network", "edges_from", "format_from", "input_from", "nodes_from"]
