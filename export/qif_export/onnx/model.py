@@ -71,11 +71,10 @@ def _sequence(graph: QuantizedGraph, options: OnnxOptions, width: Width) -> Any:
     classes = graph.shapes[graph.readout]
     starts.append(_start(outer, batch, graph.readout, np.zeros(classes[0], np.int64), classes, dtypes.readout))
     finals = [f"{p}/r_final" for p in graph.populations]
-    body = _body(graph, options, width)
     scanned = [*finals, READOUT, *(f"{p}/{what}" for p in recorded for what in QUANTITIES)]
-    outer.operators.append(
-        onnx.helper.make_node("Scan", [*starts, *graph.inputs], scanned, name="scan", body=body, num_scan_inputs=len(graph.inputs))
-    )
+    scan = {"body": _body(graph, options, width), "num_scan_inputs": len(graph.inputs)}
+    outer.operators.append(onnx.helper.make_node("Scan", [*starts, *graph.inputs], scanned, name="scan", **scan))
+    del scan  # each step of building copies the weights
     inputs = [value_info(name, dtypes.input, ["T", "B", *graph.shapes[name]]) for name in graph.inputs]
     outputs = [value_info(f"{p}/{q}", dtypes.recorded[q], ["T", "B", *graph.shapes[p]]) for p in recorded for q in QUANTITIES]
     outputs.append(value_info(READOUT, dtypes.readout, ["B", *classes]))

@@ -102,7 +102,10 @@ class OnnxSession:
 
     def _call(self, names: list[str], fed: Arrays) -> Arrays:
         try:
-            return dict(zip(names, self.handle.run(names, fed), strict=True))
+            values = {name: onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(codes)) for name, codes in fed.items()}
+            found = self.handle.run_with_ort_values(names, values)
+            # One by one, so that recordings are not all in memory twice.
+            return {name: found.pop(0).numpy() for name in names}
         except Exception as error:  # as above
             raise BackendError(f"ONNX file {str(self.path)!r}: onnxruntime failed while running ({first_line(error)})") from error
 

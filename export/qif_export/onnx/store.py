@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from qif_deploy.atomic import atomic_path, require_writable
 from qif_deploy.errors import InputError
@@ -21,16 +21,11 @@ SMALLEST_OUTSIDE = 256
 ALIGNMENT = 64
 
 
-class StoredModel:
-    """A written model that has not appeared yet: ``path`` is where it can be checked, ``write`` puts it there again."""
+class StoredModel(NamedTuple):
+    """A written model that has not appeared yet: where it can be checked, and whether weights lie outside it."""
 
-    def __init__(self, model: Any, path: Path) -> None:
-        self.model, self.path = model, path
-        self.write()
-
-    def write(self) -> None:
-        """Write the model file; values outside it stay as they are."""
-        self.path.write_bytes(self.model.SerializeToString(deterministic=True))
+    path: Path
+    outside: bool
 
 
 @contextmanager
@@ -45,7 +40,9 @@ def stored(model: Any, path: Path, *, external_above: int) -> Iterator[StoredMod
     path = Path(path)
     if model.ByteSize() <= external_above:
         with atomic_path(path) as temporary:
-            yield StoredModel(model, temporary)
+            temporary.write_bytes(model.SerializeToString(deterministic=True))
+            del model  # as large as the file, and what follows runs it
+            yield StoredModel(temporary, outside=False)
         return
     require_writable(path)
     try:
@@ -53,7 +50,9 @@ def stored(model: Any, path: Path, *, external_above: int) -> Iterator[StoredMod
         try:
             data = folder / (path.name + DATA_SUFFIX)
             _move_outside(model, data)
-            yield StoredModel(model, folder / path.name)
+            (folder / path.name).write_bytes(model.SerializeToString(deterministic=True))
+            del model
+            yield StoredModel(folder / path.name, outside=True)
             # The weights first: a model without them would be damaged, weights without a model are only a file too many.
             data.replace(path.parent / data.name)
             (folder / path.name).replace(path)

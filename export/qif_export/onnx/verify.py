@@ -25,11 +25,13 @@ from qif_deploy.simulate.reference import run_reference
 from qif_deploy.simulate.trace import Trace
 from qif_export.onnx._onnx import onnx
 from qif_export.onnx.approximation import measure
-from qif_export.onnx.load import first_line
+from qif_export.onnx.load import first_line, load_model
+from qif_export.onnx.metadata import OnnxInterface
 from qif_export.onnx.model import READOUT
 from qif_export.onnx.options import Profile
-from qif_export.onnx.run import open_onnx, run_session, trace_of
-from qif_export.onnx.session import OnnxSession
+from qif_export.onnx.read import interface_of
+from qif_export.onnx.run import run_session, trace_of
+from qif_export.onnx.session import Arrays, OnnxSession
 
 REFERENCE_PRODUCTS = 500_000_000
 """Products that the int64 reference forms in about a second."""
@@ -79,14 +81,23 @@ def verify(graph: QuantizedGraph, written: Path, path: Path, real: Probe | None)
     """
     where = f"ONNX file {str(path)!r}"
     _check(written, where)
+    probes = [_random_probe(graph), *([] if real is None else [_cut(graph, real)])]
+    return tuple(_compared(graph, written, probe, where) for probe in probes)
+
+
+def _run(graph: QuantizedGraph, written: Path, probe: Probe, where: str) -> tuple[Arrays, OnnxInterface]:
+    """Run the file in a session that is gone afterwards, since what comes next needs memory too.
+
+    The network is not read back: it is at hand, and a large one would be in memory twice.
+    """
     try:
-        session = open_onnx(written)
+        interface = interface_of(load_model(written))
+        session = OnnxSession.open(written, interface)
     except InputError as error:
         raise BackendError(f"{where} does not run ({error}); nothing was written, please report this") from error
-    if session.interface.content_hash != graph.content_hash:
+    if interface.content_hash != graph.content_hash:
         raise BackendError(f"{where} holds another network than it was written from; nothing was written, please report this")
-    probes = [_random_probe(graph), *([] if real is None else [_cut(graph, real)])]
-    return tuple(_compared(graph, session, probe, where) for probe in probes)
+    return run_session(session, probe.codes), interface
 
 
 def _check(written: Path, where: str) -> None:
@@ -100,10 +111,10 @@ def _check(written: Path, where: str) -> None:
         Path(str(written) + ".shapes").unlink(missing_ok=True)
 
 
-def _compared(graph: QuantizedGraph, session: OnnxSession, probe: Probe, where: str) -> Verified:
+def _compared(graph: QuantizedGraph, written: Path, probe: Probe, where: str) -> Verified:
+    arrays, interface = _run(graph, written, probe, where)
+    recorded = interface.recorded
     against, expected = _expected(graph, probe.codes)
-    arrays = run_session(session, probe.codes)
-    recorded = session.interface.recorded
     silent = tuple(name for name, count in expected.spikes().items() if not count)
     counts = {
         "samples": expected.samples,
@@ -113,7 +124,7 @@ def _compared(graph: QuantizedGraph, session: OnnxSession, probe: Probe, where: 
     }
     shown = Trace(inputs=probe.codes, populations={p: expected.populations[p] for p in recorded}, readout=expected.readout)
     common: dict[str, Any] = {"source": probe.source, "against": against, "silent": silent} | counts  # Any: keywords of mixed types
-    if session.interface.options.profile is Profile.QDQ:
+    if interface.options.profile is Profile.QDQ:
         return Verified(measured=measure(graph, shown, arrays), **common)
     found = trace_of(arrays, probe.codes, recorded)
     if compare_traces(shown, found).first_mismatch is not None:

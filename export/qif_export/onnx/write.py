@@ -7,6 +7,7 @@ neuron_function.py (the neuron), widths.py (dtypes), metadata.py and plain_netwo
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_export.export_report import Carried, ExportReport, FieldOutcome, sha256_of
 from qif_export.onnx._onnx import onnx
-from qif_export.onnx.load import is_external, tensors_of
+from qif_export.onnx.load import load_model
 from qif_export.onnx.metadata import PREFIX, dump, sealed
 from qif_export.onnx.model import to_onnx
 from qif_export.onnx.options import OnnxOptions, Profile
@@ -40,17 +41,22 @@ def write_onnx(graph: QuantizedGraph, path: Path, options: OnnxOptions | None = 
     path = Path(path)
     if options.recorded(graph) != graph.populations:
         _verify_all_states(graph, path, options, real)
-    model = to_onnx(graph, options)
-    with stored(model, path, external_above=options.external_above) as written:
-        outside = any(is_external(tensor) for tensor in tensors_of(model))
+    with stored(to_onnx(graph, options), path, external_above=options.external_above) as written:
         verified = verify(graph, written.path, path, real)
         measured = {one.source: one.measured for one in verified if one.measured is not None}
         if measured:
-            entries = {entry.key: entry.value for entry in model.metadata_props} | {PREFIX + "measured": dump(measured)}
-            onnx.helper.set_model_props(model, sealed(entries))
-            written.write()
+            _put_measured(written.path, measured)
         digest = sha256_of(written.path)
-    return ExportReport(path=path, sha256=digest, outcomes=_outcomes(options.profile), details=_details(options, path, outside, verified))
+    details = _details(options, path, written.outside, verified)
+    return ExportReport(path=path, sha256=digest, outcomes=_outcomes(options.profile), details=details)
+
+
+def _put_measured(path: Path, measured: Mapping[str, Any]) -> None:
+    """Let the file say itself how far it is from the integer network."""
+    model = load_model(path)
+    entries = {entry.key: entry.value for entry in model.metadata_props} | {PREFIX + "measured": dump(measured)}
+    onnx.helper.set_model_props(model, sealed(entries))
+    path.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def _verify_all_states(graph: QuantizedGraph, path: Path, options: OnnxOptions, real: Probe | None) -> None:
