@@ -84,15 +84,16 @@ def run_session(session: OnnxSession, codes: Mapping[str, InputCodes]) -> Arrays
 def trace_of(arrays: Arrays, codes: Mapping[str, InputCodes], populations: tuple[str, ...]) -> Trace:
     """Return the arrays of a run as a trace, in the dtypes of the vectors."""
     kinds: dict[str, Any] = {"i": np.int32, "u": np.int32, "s": np.uint8}  # Any: keywords of mixed dtypes below
-    traced = {p: PopulationTrace(**{q: _whole(arrays[f"{p}/{q}"], kinds[q]) for q in QUANTITIES}) for p in populations}
-    return Trace(inputs=codes, populations=traced, readout=_whole(arrays[READOUT], np.int64))
+    traced = {p: PopulationTrace(**{q: in_codes(arrays[f"{p}/{q}"], kinds[q]) for q in QUANTITIES}) for p in populations}
+    return Trace(inputs=codes, populations=traced, readout=in_codes(arrays[READOUT], np.int64))
 
 
-def _whole(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
+def in_codes(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """Return values of a file in the dtype of the vectors; floats are rounded, which changes nothing where they are whole."""
     if values.dtype == dtype:
         return values
     top = np.iinfo(dtype).max
     return np.asarray(round_units(values.astype(np.float64), limit=top)).astype(dtype)
 
 
-__all__ = ["open_onnx", "read_onnx_interface", "run_onnx", "run_session", "trace_of"]
+__all__ = ["in_codes", "open_onnx", "read_onnx_interface", "run_onnx", "run_session", "trace_of"]

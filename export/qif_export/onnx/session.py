@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,24 @@ from qif_export.onnx.network_step import QUANTITIES, Dtypes
 from qif_export.onnx.options import Form
 
 Arrays = dict[str, NDArray[Any]]
+
+
+class ArraysOnDisk(Mapping[str, NDArray[Any]]):
+    """Arrays by name in a folder, each read when it is asked for; takes them out of ``arrays``."""
+
+    def __init__(self, folder: Path, arrays: Arrays) -> None:
+        self._files = {name: folder / f"{number}.npy" for number, name in enumerate(arrays)}
+        for name, file in self._files.items():
+            np.save(file, arrays.pop(name))
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return np.asarray(np.load(self._files[name], allow_pickle=False))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

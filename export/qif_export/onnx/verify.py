@@ -8,6 +8,7 @@ samples and steps, and the report says how many.
 from __future__ import annotations
 
 import importlib.util
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import prod
@@ -15,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qif_deploy.errors import BackendError, InputError
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.ir.nodes import Conv2dCodes, DenseCodes
 from qif_deploy.shapes import InputCodes
-from qif_deploy.simulate.compare import Mismatch, compare_traces
+from qif_deploy.simulate.compare import Mismatch
 from qif_deploy.simulate.reference import run_reference
 from qif_deploy.simulate.trace import Trace
 from qif_export.onnx._onnx import onnx
@@ -30,8 +32,8 @@ from qif_export.onnx.metadata import OnnxInterface
 from qif_export.onnx.model import READOUT
 from qif_export.onnx.options import Profile
 from qif_export.onnx.read import interface_of
-from qif_export.onnx.run import run_session, trace_of
-from qif_export.onnx.session import Arrays, OnnxSession
+from qif_export.onnx.run import in_codes, run_session
+from qif_export.onnx.session import ArraysOnDisk, OnnxSession
 
 REFERENCE_PRODUCTS = 500_000_000
 """Products that the int64 reference forms in about a second."""
@@ -39,6 +41,9 @@ REFERENCE_PRODUCTS = 500_000_000
 PRODUCTS = 60_000_000_000
 RECORDED_BYTES = 64 * 2**20
 """What one probe may cost at most, unless a single sample of two steps costs more."""
+
+KEPT_BYTES = 2**24
+"""Arrays of a run that are kept in memory until they are compared."""
 
 RANDOM_STEPS, RANDOM_SAMPLES, REAL_SAMPLES = 4, 4, 32
 REFERENCE, ENGINE = "int64 reference", "batched engine"
@@ -85,8 +90,8 @@ def verify(graph: QuantizedGraph, written: Path, path: Path, real: Probe | None)
     return tuple(_compared(graph, written, probe, where) for probe in probes)
 
 
-def _run(graph: QuantizedGraph, written: Path, probe: Probe, where: str) -> tuple[Arrays, OnnxInterface]:
-    """Run the file in a session that is gone afterwards, since what comes next needs memory too.
+def _run(graph: QuantizedGraph, written: Path, probe: Probe, folder: Path, where: str) -> tuple[Mapping[str, NDArray[Any]], OnnxInterface]:
+    """Run the file in a session that is gone afterwards, and keep large arrays on the disk: what comes next needs memory too.
 
     The network is not read back: it is at hand, and a large one would be in memory twice.
     """
@@ -97,7 +102,10 @@ def _run(graph: QuantizedGraph, written: Path, probe: Probe, where: str) -> tupl
         raise BackendError(f"{where} does not run ({error}); nothing was written, please report this") from error
     if interface.content_hash != graph.content_hash:
         raise BackendError(f"{where} holds another network than it was written from; nothing was written, please report this")
-    return run_session(session, probe.codes), interface
+    arrays = run_session(session, probe.codes)
+    if sum(values.nbytes for values in arrays.values()) <= KEPT_BYTES:
+        return arrays, interface
+    return ArraysOnDisk(folder, arrays), interface
 
 
 def _check(written: Path, where: str) -> None:
@@ -112,41 +120,42 @@ def _check(written: Path, where: str) -> None:
 
 
 def _compared(graph: QuantizedGraph, written: Path, probe: Probe, where: str) -> Verified:
-    arrays, interface = _run(graph, written, probe, where)
-    recorded = interface.recorded
-    against, expected = _expected(graph, probe.codes)
-    silent = tuple(name for name, count in expected.spikes().items() if not count)
-    counts = {
-        "samples": expected.samples,
-        "steps": expected.steps,
-        "arrays": 3 * len(recorded) + 1,
-        "spikes": sum(expected.spikes().values()),
-    }
-    shown = Trace(inputs=probe.codes, populations={p: expected.populations[p] for p in recorded}, readout=expected.readout)
-    common: dict[str, Any] = {"source": probe.source, "against": against, "silent": silent} | counts  # Any: keywords of mixed types
-    if interface.options.profile is Profile.QDQ:
-        return Verified(measured=measure(graph, shown, arrays), **common)
-    found = trace_of(arrays, probe.codes, recorded)
-    if compare_traces(shown, found).first_mismatch is not None:
-        mismatch = _earliest(shown, found)
-        raise BackendError(f"{where}: {_located(mismatch, against)} ({probe.source} input); nothing was written, please report this")
-    return Verified(measured=None, **common)
+    with tempfile.TemporaryDirectory(prefix="qif_deploy_") as folder:
+        arrays, interface = _run(graph, written, probe, Path(folder), where)
+        against, expected = _expected(graph, interface.recorded, probe.codes)
+        approximate = interface.options.profile is Profile.QDQ
+        measured = measure(graph, expected, arrays) if approximate else None
+        mismatches = [] if approximate else _mismatches(expected, arrays)
+    if mismatches:
+        # What comes later, or in a later layer, follows from the first.
+        first = min(mismatches, key=lambda one: (one.array == READOUT, *one.index[:1]))
+        raise BackendError(f"{where}: {_located(first, against)} ({probe.source} input); nothing was written, please report this")
+    spikes = expected.spikes()
+    return Verified(
+        source=probe.source,
+        against=against,
+        samples=expected.samples,
+        steps=expected.steps,
+        arrays=3 * len(spikes) + 1,
+        spikes=sum(spikes.values()),
+        silent=tuple(name for name, count in spikes.items() if not count),
+        measured=measured,
+    )
 
 
-def _earliest(expected: Trace, found: Trace) -> Mismatch:
-    """Return the mismatch of the earliest step, in the first array that has one: what comes later follows from it."""
+def _mismatches(expected: Trace, found: Mapping[str, NDArray[Any]]) -> list[Mismatch]:
+    """Return the first mismatch of every array that has one."""
     mismatches = []
-    for (name, ours), (_, theirs) in zip(expected.computed(), found.computed(), strict=True):
+    for name, ours in expected.computed():
+        theirs = in_codes(found[name], ours.dtype)
         if ours.shape != theirs.shape:
             reason = f"shape {theirs.shape} where {ours.shape} is expected"
-            return Mismatch(array=name, index=(), expected=None, found=None, reason=reason)
-        where = np.argwhere(ours != theirs)
-        if len(where):
-            index = tuple(int(n) for n in where[0])
-            mismatches.append(
-                Mismatch(array=name, index=index, expected=int(ours[index]), found=int(theirs[index]), reason="values differ")
-            )
-    return min(mismatches, key=lambda one: (one.array == READOUT, one.index[0]))
+            mismatches.append(Mismatch(array=name, index=(), expected=None, found=None, reason=reason))
+        elif not np.array_equal(ours, theirs):
+            index = tuple(int(n) for n in np.argwhere(ours != theirs)[0])
+            values = {"expected": int(ours[index]), "found": int(theirs[index])}  # type: ignore[call-overload]  # numpy's stub of generic
+            mismatches.append(Mismatch(array=name, index=index, reason="values differ", **values))
+    return mismatches
 
 
 def _located(mismatch: Mismatch, against: str) -> str:
@@ -161,13 +170,16 @@ def _located(mismatch: Mismatch, against: str) -> str:
     return f"population {population!r}, step {step}, sample {sample}, neuron {tuple(neuron)}: {quantity} {values}"
 
 
-def _expected(graph: QuantizedGraph, codes: Mapping[str, InputCodes]) -> tuple[str, Trace]:
+def _expected(graph: QuantizedGraph, recorded: tuple[str, ...], codes: Mapping[str, InputCodes]) -> tuple[str, Trace]:
+    """Return what says what is right, and what the recorded populations should be."""
     steps, samples = next(iter(codes.values())).shape[:2]
     if products(graph) * steps * samples <= REFERENCE_PRODUCTS or importlib.util.find_spec("torch") is None:
-        return REFERENCE, run_reference(graph, codes)
-    from qif_deploy.simulate.engine.batched import run_batched
+        against, trace = REFERENCE, run_reference(graph, codes)
+    else:
+        from qif_deploy.simulate.engine.batched import run_batched
 
-    return ENGINE, run_batched(graph, codes)
+        against, trace = ENGINE, run_batched(graph, codes)
+    return against, Trace(inputs=codes, populations={p: trace.populations[p] for p in recorded}, readout=trace.readout)
 
 
 def products(graph: QuantizedGraph) -> int:
