@@ -56,8 +56,13 @@ def export(network: Path, *, to: str, out: Path | None = None, onnx: OnnxChoices
 
             path = destination(out, default=_beside(network, ".nir", out))
             return ExportOutcome(report=write_nir(graph, path).as_json())
+        case "netx":
+            from qif_export.netx.write import write_netx
+
+            path = destination(out, default=_beside(network, ".net", out))
+            return ExportOutcome(report=write_netx(graph, path).as_json())
         case _:
-            raise InputError(f"format {to!r} is unknown; use one of nir, onnx")
+            raise InputError(f"format {to!r} is unknown; use one of nir, onnx, netx")
 
 
 def _beside(network: Path, suffix: str, out: Path | None) -> Path:

@@ -59,7 +59,7 @@ UNKNOWN = {
     "verify NET --data letters": "data set 'letters' is unknown",
     "energy NET --data letters": "data set 'letters' is unknown",
     "energy NET --prices gold": "'gold' is unknown; use one of",
-    "export NET --to netz": "format 'netz' is unknown; use one of nir, onnx",
+    "export NET --to netz": "format 'netz' is unknown; use one of nir, onnx, netx",
     "export NET --to onnx --profile best": "profile 'best' is unknown; use one of exact, float, qdq",
     "export NET --to onnx --form loop": "form 'loop' is unknown; use one of sequence, step",
     "export NET --to onnx --states q9": "states of ['q9'] were asked for",

@@ -17,7 +17,8 @@ from tests.core.conftest import Artefacts, words_of
 
 WRITING = {
     "quantize MODEL": ".nir", "run NET --input CODES": ".npz", "verify NET --backend batched": ".json", "energy NET": ".json",
-    "diff MODEL NET": ".json", "export NET --to onnx": ".onnx", "export NET --to nir": ".nir", "check NET": ".json", "targets": ".json",
+    "diff MODEL NET": ".json", "export NET --to onnx": ".onnx", "export NET --to nir": ".nir",
+    "export NET --to netx": ".net", "check NET": ".json", "targets": ".json",
 }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from qif_deploy.errors import InputError
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_export.netx._h5py import h5py
 from qif_export.netx.layers import to_layers
+from qif_export.netx.seal import require_sealed
 from qif_export.plain_network import edges_from, format_from, nodes_from
 
 FACTS = "qif"
@@ -30,8 +31,9 @@ def read_netx(path: Path) -> QuantizedGraph:
     """
     path = Path(path)
     try:
-        if not path.is_file() or not h5py.is_hdf5(path):
-            raise InputError("it does not exist or is not HDF5; give a netx file")
+        if not path.is_file():
+            raise InputError("it does not exist or is no file; give a netx file")
+        require_sealed(path)
         with h5py.File(path, "r") as file:
             return _read(file)
     except InputError as error:
@@ -41,7 +43,20 @@ def read_netx(path: Path) -> QuantizedGraph:
         raise InputError(f"netx file {str(path)!r}: it is truncated or damaged ({reason}); export the network again") from None
 
 
+def _require_inside(group: Any) -> None:
+    """Refuse links and values that lead out of the file."""
+    for name in group:
+        if type(group.get(name, getlink=True)) is not h5py.HardLink:
+            raise InputError(f"{name!r} is a link, only values in the file itself are read; export the network again")
+        item = group[name]
+        if isinstance(item, h5py.Group):
+            _require_inside(item)
+        elif item.external is not None or item.is_virtual:
+            raise InputError(f"the values of {name!r} lie outside the file; export the network again")
+
+
 def _read(file: Any) -> QuantizedGraph:
+    _require_inside(file)
     text = file.attrs.get(FACTS)
     if not isinstance(text, str):
         raise InputError("it is netx of another origin (no attribute 'qif'); only networks that qif-deploy wrote can be read")

@@ -20,6 +20,7 @@ from qif_export.export_report import Carried, ExportReport, FieldOutcome, sha256
 from qif_export.netx._h5py import h5py
 from qif_export.netx.layers import to_layers
 from qif_export.netx.read import FACTS, SCHEMA, read_netx
+from qif_export.netx.seal import BLOCK, seal
 from qif_export.plain_network import describe_format, describe_network
 
 
@@ -34,10 +35,11 @@ def write_netx(graph: QuantizedGraph, path: Path) -> ExportReport:
     path = Path(path)
     layers = to_layers(graph)
     with atomic_path(path) as temporary:
-        with h5py.File(temporary, "w") as file:
+        with h5py.File(temporary, "w", userblock_size=BLOCK) as file:
             file.attrs[FACTS] = json.dumps(_facts(graph), separators=(",", ":"))
             for number, layer in enumerate(layers):
                 _put(file.create_group(f"layer/{number}"), layer)
+        seal(temporary)
         try:
             again = read_netx(temporary)
         except InputError as error:

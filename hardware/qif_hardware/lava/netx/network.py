@@ -24,6 +24,7 @@ from qif_hardware.lava.plan import CONV_HALVINGS, DENSE_HALVINGS
 from qif_hardware.lava.pool_folding import FoldedConv, fold_into_conv, fold_into_dense
 from qif_hardware.lava.qif.process import QIF, BranchScale, CurrentOut, Relay, TraceFiles
 from qif_hardware.lava.sample_window import SampleWindow
+from qif_hardware.lava.synapse_limits import require_conv, require_dense
 
 UNBOUNDED = 2**40
 """Samples, or steps of one sample, where nothing says how many there are."""
@@ -65,8 +66,8 @@ class QIFNetwork(hdf5.Network):  # type: ignore[misc]  # lava-dl ships no types
             match _text(layer["type"]):
                 case "input":
                     self.signal_shape = _shape(layer)
-                    low, high = int(layer["low"][()]), int(layer["high"][()])
-                    self.input_message_bits = MESSAGE_BITS if low < 0 or high > 1 else 0
+                    self.low, self.high = int(layer["low"][()]), int(layer["high"][()])
+                    self.input_message_bits = MESSAGE_BITS if self.low < 0 or self.high > 1 else 0
                 case "flatten":
                     continue
                 case "pool":
@@ -74,6 +75,7 @@ class QIFNetwork(hdf5.Network):  # type: ignore[misc]  # lava-dl ships no types
                 case "dense" | "conv" as kind:
                     self._connect(built, layer, self._block(kind, layer, pools, len(built) + 1))
                     self.signal_shape, pools = _shape(layer), []
+                    self.low, self.high = 0, 1  # spikes, whatever the input is
                 case kind:
                     raise UnsupportedError(f"layer {number}: type {kind!r} is not built here; use input, pool, flatten, conv and dense")
         return built
@@ -87,6 +89,7 @@ class QIFNetwork(hdf5.Network):  # type: ignore[misc]  # lava-dl ships no types
             folded = self._folded_conv(layer, pools)
             self.keep = None if folded.keep is None else reversed_pair(folded.keep)
             g = folded.geometry
+            require_conv(_text(layer["name"]), folded.weight, self.low, self.high)
             return blocks.Conv(
                 neuron_params=self._neuron(layer, depth, CONV_HALVINGS),
                 input_shape=lava_shape(self.signal_shape),
@@ -97,8 +100,9 @@ class QIFNetwork(hdf5.Network):  # type: ignore[misc]  # lava-dl ships no types
                 groups=g.groups,
                 **common,
             )
-        weight = self._folded_dense(layer, pools) << DENSE_HALVINGS
-        weight = dense_weight_to_lava(weight, self.signal_shape).astype(np.int32)
+        weight = self._folded_dense(layer, pools)
+        require_dense(_text(layer["name"]), weight, self.low, self.high)
+        weight = dense_weight_to_lava(weight << DENSE_HALVINGS, self.signal_shape).astype(np.int32)
         return blocks.Dense(neuron_params=self._neuron(layer, depth, DENSE_HALVINGS), weight=weight, **common)
 
     def _connect(self, built: list[Any], layer: Layer, block: Any) -> None:
