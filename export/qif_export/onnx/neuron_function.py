@@ -103,8 +103,12 @@ class NeuronStep:
 
     def _emit_rounded(self, scope: _Scope) -> None:
         limit = self.number_format.state_limit
-        for name, value in (("zero", 0), ("top", limit), ("bottom", -limit)):
+        for name, value in (("top", limit), ("bottom", -limit)):
             scope.constant(name, np.array(value, self.dtype))
+        # An integer division truncates by itself; what no operator uses, runtimes warn of.
+        rounding = self.number_format.rounding
+        if rounding is RoundingMode.NEAREST or (rounding is RoundingMode.TOWARD_ZERO and self.profile is Profile.FLOAT):
+            scope.constant("zero", np.array(0, self.dtype))
         scope.operator("Mul", ["c2m", "r"], "c2m_r")
         self._rshift(scope, "c2m_r", "2", "slope")
         scope.operator("Add", ["slope", "c1m"], "h_exact")
