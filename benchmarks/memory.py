@@ -20,7 +20,7 @@ import nir  # noqa: F401
 import numba  # noqa: F401
 import numpy as np
 import torch
-from networks import QIF, SURROGATE, Model, pair, spec_of
+from networks import QIF, WINDOW, Model, pair, spec_of
 from rivals import conv_graph
 from rows import Row
 
@@ -77,7 +77,7 @@ def measured(way: str, folder: Path, batch: int) -> int:
             for _ in range(2):
                 list(runner.run(codes))
     else:
-        network = SpikingNetwork(spec_of(model), params=QIF, alpha=1.0, surrogate=SURROGATE).eval()
+        network = SpikingNetwork(spec_of(model), params=QIF, alpha=1.0, surrogate=WINDOW).eval()
         network.load_state_dict(torch.load(folder / "net.pt", mmap=True), assign=False)
         network.to(memory_format=FORMATS[way])
         _forget_peak()
@@ -92,7 +92,7 @@ def _tiny_run(way: str) -> None:
     if way in FORMATS:
         tiny = Model(name="conv", channels=(4, 4), shape=(1, 16, 16))
         with torch.inference_mode():
-            SpikingNetwork(spec_of(tiny), params=QIF, alpha=1.0, surrogate=SURROGATE).eval()(torch.zeros(2, *tiny.shape))
+            SpikingNetwork(spec_of(tiny), params=QIF, alpha=1.0, surrogate=WINDOW).eval()(torch.zeros(2, *tiny.shape))
         return
     graph = conv_graph()
     with Runner(Engine(graph, torch.device("cpu"))) as runner:

@@ -22,7 +22,9 @@ from qif_hardware.target import load_target
 
 QIF = QIFParams.from_fixed_points(a=0.25, u_rest=0.0, u_crit=0.5)
 LIF = QIFParams.lif(decay=0.5)
-SURROGATE = Surrogate(window=FixedWindow(width=1.0))
+WINDOW = Surrogate(window=FixedWindow(width=1.0))
+"""Nothing here is trained; a module asks for one."""
+
 CALIBRATION = 12
 """Batches of 8 frames from which the norms take their statistics, so that every population fires."""
 
@@ -36,6 +38,7 @@ class Model:
     width: float = 1.0
     shape: tuple[int, ...] = (3, 32, 32)
     channels: tuple[int, ...] = ()
+    hidden: int = 0
     codes: int = 255
     classes: int = 10
 
@@ -67,13 +70,13 @@ class Pair:
 def spec_of(model: Model) -> NetworkSpec:
     """Return the layers of ``model``."""
     input_spec = InputSpec(shape=model.shape, low=0, high=model.codes, scale=1 / model.codes, classes=model.classes)
-    return model_spec(model.name, input_spec, steps=model.steps, width=model.width, channels=model.channels)
+    return model_spec(model.name, input_spec, steps=model.steps, width=model.width, channels=model.channels, hidden=model.hidden)
 
 
 def float_network(model: Model, params: QIFParams = QIF) -> SpikingNetwork:
     """Build the network with random weights, settle its norms, and switch it to evaluation."""
     torch.manual_seed(0)
-    network = SpikingNetwork(spec_of(model), params=params, alpha=1.0, surrogate=SURROGATE).train()
+    network = SpikingNetwork(spec_of(model), params=params, alpha=1.0, surrogate=WINDOW).train()
     with torch.no_grad():
         for _ in range(CALIBRATION):
             network(torch.randint(0, model.codes + 1, (8, *model.shape)))

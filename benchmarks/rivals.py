@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from engine_speed import answers, prepared
-from networks import LIF, Model, Pair, float_network
+from networks import LIF, Model, Pair, float_network, pair
 from rows import Row
 from timing import Clock, best_seconds, installed
 
@@ -36,6 +36,7 @@ from qif_deploy.training.to_graph import to_graph
 from qif_hardware.target import load_target
 
 FloatRun = Callable[[torch.Tensor], torch.Tensor]
+DIGITS = Model(name="conv", channels=(16, 32), hidden=128, shape=(1, 28, 28), codes=1)
 FEWER, MORE = 8, 200
 """Samples of the two Lava runs; their difference has no start of the runtime in it."""
 
@@ -149,7 +150,11 @@ def _snntorch(network: SpikingNetwork) -> FloatRun:
 
 def against_lava(rounds: int) -> Iterator[Row]:
     """Stock Lava's normal runtime, one process per model, samples streamed back to back; the start of the runtime taken out."""
-    for name, graph in (("64-128-10 dense", _dense()), ("small conv net", conv_graph())):
+    for name, graph in (
+        ("64-128-10 dense", _dense()),
+        ("small conv net", conv_graph()),
+        ("conv net of recipe mnist5k", pair(DIGITS).graph),
+    ):
         what = f"engine / stock Lava, {name}"
         if installed("lava-nc") is None:
             yield Row(what=what, ratio=None, detail="lava-nc is not installed (Python 3.10 only)")
@@ -157,7 +162,8 @@ def against_lava(rounds: int) -> Iterator[Row]:
         from qif_hardware.lava.run import run_lava
 
         rng = np.random.default_rng(1)
-        codes = rng.integers(0, 2, (4, 4096, *graph.code_input(graph.inputs[0]).shape))
+        node = graph.code_input(graph.inputs[0])
+        codes = rng.integers(node.low, node.high + 1, (4, 4096, *node.shape))
         inputs = {graph.inputs[0]: codes}
         runner = Runner(Engine(graph, torch.device("cpu")))
         seconds = {}

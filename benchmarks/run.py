@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
+from counters import counters
 from engine_speed import against_float, against_onnx, growth, sparsity
 from limits import distance
 from memory import memory_rows
@@ -34,7 +35,7 @@ from qif_deploy.training.to_graph import to_graph
 from qif_export.nir.write import write_nir
 from qif_hardware.target import load_target
 
-SECTIONS = ("rates", "float", "onnx", "lava", "frameworks", "growth", "memory", "limits", "resnet34", "cuda")
+SECTIONS = ("rates", "float", "onnx", "lava", "frameworks", "growth", "counters", "memory", "limits", "resnet34", "cuda")
 RESNET34 = Model(name="resnet34", shape=(3, 224, 224), classes=1000)
 BATCHES, ROUNDS = (1, 8, 64), 3
 
@@ -91,6 +92,7 @@ def sections(
         "lava": lambda: against_lava(rounds),
         "frameworks": lambda: against_float_frameworks(Model(name="vggsnn", width=width), batches, rounds),
         "growth": lambda: growth(Model(name="vggsnn", width=width / 2), rounds),
+        "counters": lambda: counters(models[0], rounds),
         "memory": lambda: memory_rows(models, batches),
         "limits": lambda: distance(models, batches[-1], rounds),
         "resnet34": lambda: quantize_prove_write(Model(name="resnet34", shape=(3, 64, 64), width=1 / 16) if small else RESNET34),

@@ -10,9 +10,10 @@ import warnings
 import numpy as np
 import torch
 
+from qif_deploy.ir.nodes import Population
 from qif_deploy.simulate.compare import compare_traces
-from qif_deploy.simulate.engine import engine as engine_module
 from qif_deploy.simulate.engine.batched import run_batched
+from qif_deploy.simulate.engine.engine import Engine
 from qif_deploy.simulate.engine.stream import run_stream
 from qif_deploy.simulate.engine.triton_pass import TritonPass
 from qif_deploy.simulate.op_counts import count_operations
@@ -28,9 +29,9 @@ TRIED = (
 """Cases that differ in what the kernel does; the interpreter takes half a second for each."""
 
 
-def interpreted(node: object, state_bits: int, device: torch.device, *, compiled: bool) -> TritonPass:
+def interpreted(engine: Engine, _name: str, node: Population) -> TritonPass:
     """Blocks of 16 neurons, so that there are several and a last one that is not full."""
-    return TritonPass(node.constants, state_bits, device, block=16, interpreted=True)  # type: ignore[attr-defined]
+    return TritonPass(node.constants, engine.plan.state_bits, engine.device, block=16, interpreted=True)
 
 
 def equals_the_reference(case: str) -> None:
@@ -47,7 +48,7 @@ def equals_the_reference(case: str) -> None:
 
 def main() -> None:
     torch.set_num_threads(1)  # the interpreter keeps the place in the grid in one variable of the process
-    engine_module._population_pass = interpreted  # type: ignore[assignment]
+    Engine._pass = interpreted  # type: ignore[assignment, method-assign]
     findings: dict[str, str | None] = {}
     for case in TRIED:
         try:

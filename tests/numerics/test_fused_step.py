@@ -15,7 +15,8 @@ from qif_deploy.neuron.fixed_step import fixed_step
 from qif_deploy.neuron.params import ResetMode
 from qif_deploy.neuron.saturation import saturations
 from qif_deploy.simulate.engine.fused_constants import fused_constants
-from qif_deploy.simulate.engine.neuron_kernel import pool_pass, population_pass
+from qif_deploy.simulate.engine.neuron_kernel import population_pass
+from qif_deploy.simulate.engine.signal_kernel import pool_pass
 from qif_deploy.simulate.synapses import sum_pool2d
 from tests.numerics import fused, oracle
 from tests.numerics.mutate import mutant
@@ -142,11 +143,12 @@ MUTANTS: dict[str, Callable[[], fused.Run]] = {
     "half rounds up below zero too": lambda: _kernel("add(add(z, offset2[c]), both(right(z, sign), below_zero2[c]))", "add(z, offset2[c])"),
     "first shift off by one": lambda: _kernel("right(z, s2[c])", "right(z, s2[c] + 1)"),
     "h not saturated": lambda: _kernel("h = min(max(wide, bottom), limit)", "h = wide"),
-    "wrap for saturate": lambda: _kernel("u = min(max(free, low[c]), limit)", "u = (free + limit) % (2 * limit + 1) - limit"),
+    "wrap for saturate": lambda: _kernel("u = min(u, limit)", "u = (free + limit) % (2 * limit + 1) - limit"),
     "reset not applied": lambda: _kernel("r[c] = after if s else u", "r[c] = u"),
     "reset before compare": lambda: _kernel("s = u > below[c]", "s = after > below[c]"),
     "state kept over samples and positions": lambda: _kernel("r[:] = r0", "r[:] = r0 * 0"),
     "bias forgotten": lambda: _kernel("i = add(current, bias[c])", "i = current"),
+    "clamp one lower where nothing saturates": lambda: _kernel("u = max(free, low[c])", "u = max(free, low[c] - (saturated is None))"),
     "saturation of u not counted": lambda: _kernel("like((free > limit) | (free < bottom), none)", "none"),
 }
 

@@ -25,7 +25,9 @@ class Branch:
     def current(self, dtype: torch.dtype) -> Tensor:
         """Return the shifted current as integers of ``dtype``."""
         values = self.values.to(dtype)
-        return (values if self.weight is None else values * self.weight.to(dtype)) << self.shift
+        if self.weight is not None:
+            values = values * self.weight.to(dtype)
+        return values if self.shift == 0 else values << self.shift
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,8 +89,25 @@ class Engine:
                     folded=self.folded.get(source), device=device,
                 )  # fmt: skip
             elif isinstance(node, Population):
-                self.passes[name] = _population_pass(node, self.plan.state_bits, device, compiled=self.compiled)
+                self.passes[name] = self._pass(name, node)
         self.read_last = _read_last(graph)
+
+    def _pass(self, name: str, node: Population) -> PopulationPass:
+        """Return what runs a population on this device."""
+        bits = self.plan.state_bits
+        if self.compiled:
+            from qif_deploy.simulate.engine.compiled_pass import CompiledPass
+
+            positions = prod(self.graph.shapes[name][1:])
+            return CompiledPass(node.constants, positions, state_bits=bits, unsaturated=name in self.plan.unsaturated)
+        if self.device.type == "cuda":
+            try:
+                from qif_deploy.simulate.engine.triton_pass import TritonPass
+            except MissingDependencyError:
+                pass
+            else:
+                return TritonPass(node.constants, bits, self.device)
+        return StepwisePass(node.constants, bits, self.device)
 
     def share_populations(self, pool: Executor | None, parts: int) -> None:
         """Have the populations of a tile split over ``pool`` where one tile is all that there is to run; None: a thread per tile."""
@@ -119,7 +136,7 @@ class Engine:
                 case CodeInput():
                     signals[name] = self._signal(node, inputs[name])
                     if (node.low, node.high) == (0, 1):
-                        rates[name] = _rates(signals[name], steps)
+                        rates[name] = self._rates(signals[name], steps)
                 case SumPool2d():
                     signals[name] = sum_pool(signals[graph.sources(name)[0]], node, signal_of(graph, name), compiled=self.compiled)
                 case Flatten():
@@ -147,7 +164,25 @@ class Engine:
         frames = codes[:1] if held else codes
         axes = (1, 0, 3, 4, 2) if frames.ndim == 5 else (1, 0, 2)
         dtype = np.uint8 if node.low >= 0 and node.high <= 255 else np.int32
+        if self.compiled and frames.ndim == 5:
+            from qif_deploy.simulate.engine.signal_kernel import order_pass
+
+            signal = np.empty([frames.shape[axis] for axis in axes], dtype)
+            order_pass(frames, signal)
+            return torch.from_numpy(signal)
         return torch.from_numpy(np.ascontiguousarray(frames.transpose(axes), dtype=dtype)).to(self.device)
+
+    def _rates(self, signal: Tensor, steps: int) -> Tensor:
+        """Spikes per sample and position of an input, over time and channels."""
+        held = steps if signal.shape[1] == 1 else 1
+        flat = signal.flatten(2, -2) if signal.ndim == 5 else signal.unsqueeze(2)
+        if not self.compiled:
+            return flat.sum(dim=(1, 3), dtype=torch.int64) * held
+        from qif_deploy.simulate.engine.signal_kernel import rate_pass
+
+        rates = torch.empty((flat.shape[0], flat.shape[2]), dtype=torch.int64)
+        rate_pass(flat.flatten(2).numpy(), rates.numpy())
+        return rates * held
 
     def _results(self, name: str, samples: int, steps: int, record: Recording | None) -> Results:
         """Return arrays to fill: those of ``record`` where the engine's device can write them."""
@@ -199,10 +234,14 @@ class Engine:
     def _read_out(self, name: str, node: ReadoutCodes, signals: Mapping[str, Tensor], steps: int) -> ReadoutArray:
         """Exact in int64, where the sums of all branches fit by the proof."""
         everything = slice(None)
-        currents = [self._branch(branch, signals, everything).current(torch.int64) for branch in self.graph.sources(name)]
-        i = sum(currents[1:], currents[0])[:, :, 0] + torch.tensor(node.bias, device=self.device)
-        i = i.expand(i.shape[0], steps, i.shape[2])
-        found: ReadoutArray = (i.sum(dim=1) if node.reduce is Reduce.SUM else i[:, -1]).cpu().numpy()
+        currents = [self._branch(branch, signals, everything).current(torch.int64)[:, :, 0] for branch in self.graph.sources(name)]
+        i, bias = sum(currents[1:], currents[0]), torch.tensor(node.bias, device=self.device)
+        if node.reduce is Reduce.SUM:
+            held = steps if i.shape[1] == 1 else 1
+            total = i.sum(dim=1) * held + bias * steps
+        else:
+            total = i[:, -1] + bias
+        found: ReadoutArray = total.cpu().numpy()
         return found
 
 
@@ -213,21 +252,6 @@ def _compiled_here(device: torch.device) -> bool:
     except MissingDependencyError:
         return False
     return device.type == "cpu"
-
-
-def _population_pass(node: Population, state_bits: int, device: torch.device, *, compiled: bool) -> PopulationPass:
-    if compiled:
-        from qif_deploy.simulate.engine.compiled_pass import CompiledPass
-
-        return CompiledPass(node.constants, state_bits)
-    if device.type == "cuda":
-        try:
-            from qif_deploy.simulate.engine.triton_pass import TritonPass
-        except MissingDependencyError:
-            pass
-        else:
-            return TritonPass(node.constants, state_bits, device)
-    return StepwisePass(node.constants, state_bits, device)
 
 
 def _keep(results: Results, record: Recording) -> None:
@@ -251,13 +275,6 @@ def _read_last(graph: QuantizedGraph) -> dict[str, tuple[str, ...]]:
             synapse = isinstance(graph.nodes[source], DenseCodes | Conv2dCodes)
             readers[graph.sources(source)[0] if synapse else source] = name
     return {name: tuple(signal for signal, last in readers.items() if last == name) for name in set(readers.values())}
-
-
-def _rates(signal: Tensor, steps: int) -> Tensor:
-    """Spikes per sample and position of an input, over time and channels."""
-    held = steps if signal.shape[1] == 1 else 1
-    flat = signal.flatten(2, -2) if signal.ndim == 5 else signal.unsqueeze(2)
-    return flat.sum(dim=(1, 3), dtype=torch.int64) * held
 
 
 def _last(shape: Shape) -> Shape:

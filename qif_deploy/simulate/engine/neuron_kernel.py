@@ -35,7 +35,8 @@ def population_pass(sums, more, direct, direct_weight, shifts, table, scalars, f
         spikes: uint8 out, ``(sample, time, position, channel)``.
         rates: int64 out, ``(sample, position)``: spikes over time and channels.
         driven: int64, ``(sample,)``: neurons and steps with a current other than the bias are added.
-        saturated: int64, ``(sample,)``: values that a saturation changed are added.
+        saturated: int64, ``(sample,)``: values that a saturation changed are added; None where the range proof shows that there are
+            none: then nothing is limited but by the lower clamp, and nothing is counted.
         i_out: input with bias, out; or None.
         u_out: state before reset, out; or None.
     """
@@ -76,13 +77,19 @@ def population_pass(sums, more, direct, direct_weight, shifts, table, scalars, f
                     z = mul(c2m[c], r[c])
                     z = add(add(z, offset2[c]), both(right(z, sign), below_zero2[c]))
                     wide = add(right(z, s2[c]), c1m[c])
-                    h = min(max(wide, bottom), limit)
+                    h = wide
+                    if saturated is not None:
+                        h = min(max(wide, bottom), limit)
                     z = mul(h, r[c])
                     z = add(add(z, offset1), both(right(z, sign), below_zero1))
                     free = add(right(z, s1), i)
-                    u = min(max(free, low[c]), limit)
-                    over = add(over, add(like(wide != h, none), like((free > limit) | (free < bottom), none)))
-                    after = min(max(add(both(u, keep), base[c]), bottom), limit)
+                    u = max(free, low[c])
+                    if saturated is not None:
+                        u = min(u, limit)
+                        over = add(over, add(like(wide != h, none), like((free > limit) | (free < bottom), none)))
+                    after = add(both(u, keep), base[c])
+                    if saturated is not None:
+                        after = min(max(after, bottom), limit)
                     s = u > below[c]
                     r[c] = after if s else u
                     out[c] = s
@@ -95,20 +102,5 @@ def population_pass(sums, more, direct, direct_weight, shifts, table, scalars, f
                 clipped += over
             rates[b, p] = fired
         driven[b] += moved
-        saturated[b] += clipped
-
-
-@compiled
-def pool_pass(codes, counts, kernel, stride):
-    """Sum over windows: ``codes (frame, height, width, channel)`` in, ``counts`` of the same axes out, in the dtype of ``counts``."""
-    frames, rows, columns, channels = counts.shape
-    for n in range(frames):
-        for y in range(rows):
-            for x in range(columns):
-                out = counts[n, y, x]
-                out[:] = 0
-                for dy in range(kernel[0]):
-                    for dx in range(kernel[1]):
-                        source = codes[n, y * stride[0] + dy, x * stride[1] + dx]
-                        for c in range(channels):
-                            out[c] += source[c]
+        if saturated is not None:
+            saturated[b] += clipped

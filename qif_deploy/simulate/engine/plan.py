@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from qif_deploy.analysis.range_proof import prove_ranges
+from qif_deploy.analysis.range_proof import PopulationProof, RangeProof, Verdict, prove_ranges
 from qif_deploy.analysis.signal_range import Signal, signal_of
 from qif_deploy.errors import BackendError
 from qif_deploy.ir.graph import QuantizedGraph
@@ -55,11 +55,12 @@ class SynapsePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnginePlan:
-    """Decisions for one network; ``state_bits`` is 32 or 64."""
+    """Decisions for one network; ``state_bits`` is 32 or 64, ``unsaturated`` names the populations where proven nothing saturates."""
 
     synapses: Mapping[str, SynapsePlan]
     state_bits: int
     state_reason: str
+    unsaturated: frozenset[str]
 
     def __str__(self) -> str:
         lines = [f"state: int{self.state_bits}, {self.state_reason}"]
@@ -85,8 +86,10 @@ def plan_engine(graph: QuantizedGraph, units: ByteUnits, *, direct: bool = True)
             feeds_population = all(isinstance(graph.nodes[target], Population) for target in graph.targets(name))
             signal = signal_of(graph, graph.sources(name)[0])
             synapses[name] = _synapse(name, node, signal, units, direct=direct and feeds_population)
-    bits, reason = _state(graph)
-    return EnginePlan(synapses=MappingProxyType(synapses), state_bits=bits, state_reason=reason)
+    proof = prove_ranges(graph, steps=graph.steps)
+    bits, reason = _state(graph, proof)
+    unsaturated = frozenset(name for name in graph.populations if proof.holds and _fits(proof.nodes[name]))
+    return EnginePlan(synapses=MappingProxyType(synapses), state_bits=bits, state_reason=reason, unsaturated=unsaturated)
 
 
 def _synapse(name: str, node: DenseCodes | Conv2dCodes, signal: Signal, units: ByteUnits, *, direct: bool) -> SynapsePlan:
@@ -121,7 +124,11 @@ def is_identity(node: Conv2dCodes) -> bool:
     return depthwise and kernel == [1, 1] and g.stride == (1, 1) and g.padding == (0, 0)
 
 
-def _state(graph: QuantizedGraph) -> tuple[int, str]:
+def _fits(proof: PopulationProof) -> bool:
+    return all(proof.ranges[quantity].verdict is Verdict.FITS for quantity in ("h", "u", "r"))
+
+
+def _state(graph: QuantizedGraph, proof: RangeProof) -> tuple[int, str]:
     """int32 where the proof holds for products of 32 bits (it counts ``nearest``'s half), else int64.
 
     Neither ``toward_zero`` nor ``floor`` forms anything wider than its operand, and a partial sum of branches may wrap,
@@ -130,7 +137,6 @@ def _state(graph: QuantizedGraph) -> tuple[int, str]:
     bits = graph.number_format.product_bits
     if bits > INT32_PRODUCT_BITS:
         return 64, f"format {graph.number_format.name!r} allows products of {bits} bits"
-    proof = prove_ranges(graph, steps=graph.steps)
     if proof.holds:
         return 32, f"the range proof holds for products of {bits} bits"
     return 64, f"the range proof does not hold: {proof.failures()[0]}"

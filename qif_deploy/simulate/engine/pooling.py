@@ -17,7 +17,7 @@ def sum_pool(x: Tensor, pool: SumPool2d, counts: Signal, *, compiled: bool) -> T
     dtype = torch.uint8 if counts.low >= 0 and counts.high <= 255 else torch.int64
     out = torch.empty((frames.shape[0], rows, columns, frames.shape[3]), dtype=dtype, device=x.device)
     if compiled:
-        from qif_deploy.simulate.engine.neuron_kernel import pool_pass
+        from qif_deploy.simulate.engine.signal_kernel import pool_pass
 
         pool_pass(frames.numpy(), out.numpy(), pool.kernel, pool.stride)
         return out.reshape(*x.shape[:2], *out.shape[1:])
