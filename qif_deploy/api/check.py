@@ -27,7 +27,7 @@ def check(
     data_root: Path | None = None,
     samples: int | None = None,
 ) -> CheckReport:
-    """List everything that can be said of a file without running it; a checkpoint is quantised for the target first.
+    """List everything that can be said of a file without running it; a float model is quantised for the target first.
 
     With ``data`` (a data set by name, or a ``.npy``/``.npz`` of codes) the reference also runs its first ``samples`` samples, and the
     report says how far the proven ranges reach beyond what these reached.
@@ -42,7 +42,10 @@ def check(
     match path.suffix:
         case ".nir":
             return _check_with_data(load_network(path), None if profile is None else profile.number_format, data, data_root, samples)
-        case ".safetensors":
+        case ".onnx" if _holds_codes(path):
+            report = _check_with_data(load_network(path), None if profile is None else profile.number_format, data, data_root, samples)
+            return replace(report, findings=(*report.findings, _onnx_finding(path)))
+        case ".safetensors" | ".onnx":
             source, profile = load_float_model(path), load_target("loihi2") if profile is None else profile
             try:
                 network, _ = quantize_model(source, profile)
@@ -53,9 +56,6 @@ def check(
                 )  # fmt: skip
                 return CheckReport(findings=(finding,), ranges={}, resolution={})
             return _check_with_data(network, profile.number_format, data, data_root, samples)
-        case ".onnx":
-            report = _check_with_data(load_network(path), None if profile is None else profile.number_format, data, data_root, samples)
-            return replace(report, findings=(*report.findings, _onnx_finding(path)))
         case _:
             raise InputError(f"file {str(path)!r} is none of .nir, .safetensors, .onnx; give a network or a checkpoint")
 
@@ -76,6 +76,13 @@ def _check_with_data(
         found = observe(graph, run_reference(graph, part))
         observed = found if observed is None else observed.merged(found)
     return check_network(graph, target_format=target_format, observed=observed, observed_on=f"{total} samples of {real.source}")
+
+
+def _holds_codes(path: Path) -> bool:
+    """Whether an ONNX file was exported by us; any other is read as a float model."""
+    from qif_export.onnx.read import is_exported
+
+    return is_exported(path)
 
 
 def _onnx_finding(path: Path) -> Finding:

@@ -24,22 +24,27 @@ from qif_deploy.simulate.trace import load_arrays
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FloatModel:
-    """A float graph with BatchNorm folded, the steps it was trained for, and the data set and encoder it was trained on."""
+    """A float graph with BatchNorm folded, the steps it was trained for, and the data set and encoder it was trained on.
+
+    ``steps`` is None where the file names none.
+    """
 
     graph: Graph
     fold: FoldReport
-    steps: int
+    steps: int | None
     dataset: str | None
     encoder: Encoder = Encoder.DIRECT
 
 
 def load_float_model(path: Path) -> FloatModel:
-    """Read a checkpoint and fold its BatchNorm.
+    """Read a checkpoint and fold its BatchNorm, or read a float ONNX model whose neurons are ours.
 
     Raises:
-        InputError: missing, damaged, or not a checkpoint.
+        InputError: missing, damaged, not a float model, or holding what cannot be represented.
     """
     path = existing_file(path)
+    if path.suffix == ".onnx":
+        return _load_float_onnx(path)
     if path.suffix != ".safetensors":
         raise InputError(f"model {str(path)!r} is not a checkpoint (.safetensors); make one with `qif-deploy train`")
     from qif_deploy.training.checkpoint import load_checkpoint
@@ -49,6 +54,14 @@ def load_float_model(path: Path) -> FloatModel:
     graph, fold = fold_batchnorm(to_graph(checkpoint.network))
     recipe = checkpoint.recipe
     return FloatModel(graph=graph, fold=fold, steps=recipe.steps, dataset=recipe.dataset, encoder=recipe.encoder)
+
+
+def _load_float_onnx(path: Path) -> FloatModel:
+    from qif_export.onnx.foreign import read_float_onnx
+
+    found = read_float_onnx(path)
+    graph, fold = fold_batchnorm(found.graph)
+    return FloatModel(graph=graph, fold=fold, steps=found.steps, dataset=None)
 
 
 def load_network(path: Path) -> QuantizedGraph:

@@ -119,7 +119,9 @@ def quantize_after_training(source: FloatModel, target: Target, *, steps: int | 
     steps = source.steps if steps is None else steps
     number_format = narrowed(target.number_format, how.weight_bits)
     options, widths = how.options, None
-    calibration = calibration_for(source, how, steps=steps) if how.needs_data else None
+    if how.needs_data and steps is None:
+        raise InputError("the model names no number of time steps, and calibration runs it; give --steps N")
+    calibration = calibration_for(source, how, steps=steps) if how.needs_data and steps is not None else None
     if how.memory_budget is not None:
         assert calibration is not None
         widths = choose_widths(source.graph, number_format, budget_bytes=how.memory_budget, calibration=calibration, options=options)

@@ -9,6 +9,9 @@ import onnx
 import onnxruntime
 import pytest
 
+from qif_deploy.api.check import check
+from qif_deploy.api.loading import load_network
+from qif_deploy.api.quantize import quantize
 from qif_deploy.errors import InputError, UnsupportedError
 from qif_deploy.ir.nodes import QIF, Readout, Reduce
 from qif_deploy.neuron.params import ResetMode
@@ -214,3 +217,13 @@ def test_integer_files_are_no_float_models(tmp_path):
     write_onnx(chain(), tmp_path / "net.onnx")
     with pytest.raises(UnsupportedError, match="ConvInteger"):
         read_float_onnx(tmp_path / "net.onnx")
+
+
+def test_verbs_take_a_foreign_model(tmp_path):
+    onnx.save(Model().model(scan=True), tmp_path / "m.onnx")
+    outcome = quantize(tmp_path / "m.onnx", target="loihi2", steps=STEPS)
+    assert outcome.network.steps == STEPS
+    report = check(tmp_path / "m.onnx")
+    assert set(report.ranges) >= set(outcome.network.populations)
+    with pytest.raises(InputError, match="not exported by qif-deploy"):
+        load_network(tmp_path / "m.onnx")

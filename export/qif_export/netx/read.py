@@ -93,7 +93,7 @@ def _read(file: Any) -> QuantizedGraph:
     return graph
 
 
-def _difference(expected: Mapping[str, Any], group: Any, prefix: str) -> str | None:
+def _difference(expected: Mapping[str, Any], group: Mapping[str, Any], prefix: str) -> str | None:
     """Return the first field that the file has otherwise, or not at all, or too much."""
     for key in [*expected, *(key for key in group if key not in expected)]:
         if key not in expected or key not in group:

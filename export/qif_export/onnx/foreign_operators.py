@@ -296,7 +296,8 @@ def _linear(work: Reading, op: Operator) -> list[Value]:
 
 
 def _per_channel(values: NDArray[Any]) -> NDArray[np.float64]:
-    return np.atleast_1d(np.squeeze(values)).astype(np.float64)
+    found: NDArray[np.float64] = np.atleast_1d(np.squeeze(values)).astype(np.float64)
+    return found
 
 
 def _neuron(work: Reading, op: Operator) -> list[Value]:

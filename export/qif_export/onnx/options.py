@@ -62,7 +62,7 @@ class OnnxOptions:
     @classmethod
     def of(cls, *, profile: str, form: str, states: tuple[str, ...], inline: bool) -> OnnxOptions:
         """Build from words, as the command line has them; ``states`` is ``("all",)``, ``("none",)`` or names of populations."""
-        record = {(ALL_POPULATIONS,): None, (NO_POPULATION,): ()}.get(states, states)
+        record = None if states == (ALL_POPULATIONS,) else () if states == (NO_POPULATION,) else states
         return cls(profile=_word(Profile, profile, "profile"), form=_word(Form, form, "form"), record=record, inline=inline)
 
     def recorded(self, graph: QuantizedGraph) -> tuple[str, ...]:

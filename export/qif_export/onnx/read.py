@@ -18,7 +18,7 @@ from qif_deploy.ir.graph import QuantizedGraph
 from qif_export.onnx._onnx import OPSET, onnx
 from qif_export.onnx.integer_operands import WEIGHT_ZERO
 from qif_export.onnx.load import graphs_of, load_model, tensor_values
-from qif_export.onnx.metadata import SCHEMA, OnnxInterface, from_metadata
+from qif_export.onnx.metadata import PREFIX, SCHEMA, OnnxInterface, from_metadata
 from qif_export.onnx.model import BODY, to_onnx
 from qif_export.onnx.options import Profile
 from qif_export.plain_network import edges_from, nodes_from
@@ -34,6 +34,18 @@ def read_onnx(path: Path) -> QuantizedGraph:
     try:
         model = load_model(path)
         return network_of(model, interface_of(model), path)
+    except InputError as error:
+        raise InputError(f"ONNX file {str(path)!r}: {error}") from None
+
+
+def is_exported(path: Path) -> bool:
+    """Whether ``path`` says that it was exported by this project.
+
+    Raises:
+        InputError: missing, unreadable, or no ONNX.
+    """
+    try:
+        return any(entry.key == PREFIX + "schema" for entry in load_model(Path(path)).metadata_props)
     except InputError as error:
         raise InputError(f"ONNX file {str(path)!r}: {error}") from None
 
@@ -154,4 +166,4 @@ def _same_tensor(expected: Any, found: Any, path: Path) -> bool:
     return bool(np.array_equal(tensor_values(expected, path), tensor_values(found, path)))
 
 
-__all__ = ["interface_of", "network_of", "read_onnx"]
+__all__ = ["interface_of", "is_exported", "network_of", "read_onnx"]

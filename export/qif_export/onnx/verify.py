@@ -153,7 +153,7 @@ def _mismatches(expected: Trace, found: Mapping[str, NDArray[Any]]) -> list[Mism
             mismatches.append(Mismatch(array=name, index=(), expected=None, found=None, reason=reason))
         elif not np.array_equal(ours, theirs):
             index = tuple(int(n) for n in np.argwhere(ours != theirs)[0])
-            values = {"expected": int(ours[index]), "found": int(theirs[index])}  # type: ignore[call-overload]  # numpy's stub of generic
+            values = {"expected": int(ours[index]), "found": int(theirs[index])}
             mismatches.append(Mismatch(array=name, index=index, reason="values differ", **values))
     return mismatches
 

@@ -55,6 +55,9 @@ def choose_width(graph: QuantizedGraph, profile: Profile = Profile.EXACT) -> Wid
     growing = [name for name, p in proof.nodes.items() if p.unsettled.any()]
     # Sums and inputs do not depend on time; a state whose range still grows stays unproven.
     ranges = {name: _summary(p, ["acc", "i"] if name in growing else list(p.ranges)) for name, p in proof.nodes.items()}
+    narrow: Dtype
+    wide: Dtype
+    readout: Dtype
     match profile:
         case Profile.EXACT:
             narrow, wide, limit, readout = np.int32, np.int64, INT32_LIMIT, np.int64
