@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from qif_deploy.api.check import check
 from qif_deploy.api.loading import load_network
@@ -227,3 +230,21 @@ def test_verbs_take_a_foreign_model(tmp_path):
     assert set(report.ranges) >= set(outcome.network.populations)
     with pytest.raises(InputError, match="not exported by qif-deploy"):
         load_network(tmp_path / "m.onnx")
+
+
+@pytest.fixture(scope="module")
+def content():
+    return Model().model(scan=True).SerializeToString()
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_models_are_refused_or_read(content, tmp_path, data):
+    changed = bytearray(content)
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(changed) * 8 - 1))
+        changed[place // 8] ^= 1 << place % 8
+    end = data.draw(st.one_of(st.just(len(changed)), st.integers(0, len(changed))))
+    (tmp_path / "m.onnx").write_bytes(changed[:end])
+    with contextlib.suppress(InputError):
+        read_float_onnx(tmp_path / "m.onnx")
