@@ -42,6 +42,9 @@ PRODUCTS = 60_000_000_000
 RECORDED_BYTES = 64 * 2**20
 """What one probe may cost at most, unless a single sample of two steps costs more."""
 
+SMALL_BYTES = 16 * 2**20
+"""Recordings that need no thought; beyond them half of the weights is the measure, so that memory follows from the network."""
+
 KEPT_BYTES = 2**24
 """Arrays of a run that are kept in memory until they are compared."""
 
@@ -215,7 +218,9 @@ def _cut(graph: QuantizedGraph, real: Probe) -> Probe:
 def _affordable(graph: QuantizedGraph, steps: int, samples: int) -> tuple[int, int]:
     """Return how many steps and samples fit into what a probe may cost; at least one sample, of two steps if there are two."""
     neurons = sum(prod(graph.shapes[p]) for p in graph.populations)
-    most = min(RECORDED_BYTES // max(1, 9 * neurons), PRODUCTS // max(1, products(graph)))
+    weights = sum(node.weight.nbytes for node in graph.nodes.values() if isinstance(node, DenseCodes | Conv2dCodes))
+    recorded = min(RECORDED_BYTES, max(SMALL_BYTES, weights // 2))
+    most = min(recorded // max(1, 9 * neurons), PRODUCTS // max(1, products(graph)))
     if most < steps:
         return max(most, min(steps, 2)), 1
     return steps, max(1, min(samples, most // steps))
