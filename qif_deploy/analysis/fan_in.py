@@ -16,6 +16,9 @@ from qif_deploy.ir.nodes import Conv2dCodes, ConvGeometry, DenseCodes
 from qif_deploy.shapes import ChannelCodes
 
 Taps = tuple[bool, ...]
+BLOCK = 2**18
+"""Weights that are widened to 64 bits at a time: a proof should not need more memory than the run that it is for."""
+
 EXACT_BITS = 60
 """Sums beyond this many bits are refused, so that int64 holds every one that is formed here."""
 
@@ -50,9 +53,8 @@ def branch_ranges(
         if len(names) == 1:
             low, high = (end << synapses[names[0]].shift for end in (alone[names[0]].lo, alone[names[0]].hi))
         else:
-            weight = sum(synapses[name].weight.astype(np.int64) << synapses[name].shift for name in names)
-            assert isinstance(weight, np.ndarray)
-            low, high = sum_range(weight, _geometry(synapses[names[0]]), signals[names[0]])
+            weights = [(synapses[name].weight, synapses[name].shift) for name in names]
+            low, high = _summed_range(weights, _geometry(synapses[names[0]]), signals[names[0]])
         lo, hi = lo + low, hi + high
     return functools.reduce(Interval.hull, alone.values()), Interval(lo=lo, hi=hi)
 
@@ -63,15 +65,38 @@ def synapse_range(synapse: DenseCodes | Conv2dCodes, signal: Signal) -> Interval
     Raises:
         FormatError: a sum beyond 60 bits.
     """
-    weight = synapse.weight.astype(np.int64)
-    total = int(np.abs(weight.reshape(weight.shape[0], -1)).sum(axis=1).max())
-    largest = total * max(abs(signal.low), abs(signal.high))  # Python integers: cannot wrap
+    largest = largest_fan_in(synapse.weight) * max(abs(signal.low), abs(signal.high))  # Python integers: cannot wrap
     if largest >= 2**EXACT_BITS:
         raise FormatError(
             f"a sum over the fan-in may reach {largest}, beyond {EXACT_BITS} bits; use a smaller input range or fewer weight_bits"
         )
-    low, high = sum_range(weight, _geometry(synapse), signal)
+    low, high = _summed_range([(synapse.weight, 0)], _geometry(synapse), signal)
     return Interval(lo=low, hi=high)
+
+
+def _summed_range(
+    weights: list[tuple[NDArray[np.int32], int]], geometry: ConvGeometry | None, signal: Signal
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """``sum_range`` of the sum of ``weights``, each shifted to the left, in int64; a few output channels at a time."""
+    blocks = zip(*(_blocks(weight) for weight, _ in weights), strict=True)
+    shifts = [shift for _, shift in weights]
+    found = []
+    for block in blocks:
+        total = sum(rows.astype(np.int64) << shift for rows, shift in zip(block, shifts, strict=True))
+        assert isinstance(total, np.ndarray)
+        found.append(sum_range(total.reshape(-1, *weights[0][0].shape[1:]), geometry, signal))
+    return np.concatenate([low for low, _ in found]), np.concatenate([high for _, high in found])
+
+
+def _blocks(weight: NDArray[np.int32]) -> list[NDArray[np.int32]]:
+    """Cut the output channels so that a block has about BLOCK weights; rows ``(channel, weight)``."""
+    rows = weight.reshape(weight.shape[0], -1)
+    return np.array_split(rows, min(len(rows), -(-rows.size // BLOCK)))
+
+
+def largest_fan_in(weight: NDArray[np.int32]) -> int:
+    """Return the largest sum of weight magnitudes of an output channel."""
+    return max(int(np.abs(rows.astype(np.int64)).sum(axis=1).max()) for rows in _blocks(weight))
 
 
 def sum_range(weight: NDArray[Any], geometry: ConvGeometry | None, signal: Signal) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -133,4 +158,4 @@ def _geometry(synapse: DenseCodes | Conv2dCodes) -> ConvGeometry | None:
     return synapse.geometry if isinstance(synapse, Conv2dCodes) else None
 
 
-__all__ = ["branch_ranges", "sum_range", "synapse_range"]
+__all__ = ["branch_ranges", "largest_fan_in", "sum_range", "synapse_range"]

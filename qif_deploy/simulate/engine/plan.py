@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import numpy as np
-
+from qif_deploy.analysis.fan_in import largest_fan_in
 from qif_deploy.analysis.range_proof import PopulationProof, RangeProof, Verdict, prove_ranges
 from qif_deploy.analysis.signal_range import Signal, signal_of
 from qif_deploy.errors import BackendError
@@ -93,9 +92,8 @@ def plan_engine(graph: QuantizedGraph, units: ByteUnits, *, direct: bool = True)
 
 
 def _synapse(name: str, node: DenseCodes | Conv2dCodes, signal: Signal, units: ByteUnits, *, direct: bool) -> SynapsePlan:
-    code, weight = max(abs(signal.low), abs(signal.high)), int(np.abs(node.weight).max())
-    fan_in = np.abs(node.weight.reshape(node.weight.shape[0], -1).astype(np.int64)).sum(axis=1)
-    largest = int(fan_in.max()) * code
+    code, weight = max(abs(signal.low), abs(signal.high)), max(int(node.weight.max()), -int(node.weight.min()))
+    largest = largest_fan_in(node.weight) * code
     if largest >= FLOAT64_EXACT:
         raise BackendError(
             f"synapse {name!r}: its sums may reach {largest}, beyond {FLOAT64_EXACT} exact in float64; use the reference backend"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from typing_extensions import assert_never
@@ -46,7 +47,7 @@ def prepare_synapse(
             the engine's order, instead of every signal to theirs.
         device: where to run.
     """
-    weight = torch.from_numpy(node.weight.copy())
+    weight = torch.from_numpy(node.weight.astype(np.int8 if plan.sums is Sums.INT8 else np.int32))
     if folded is not None:
         weight = weight.reshape(-1, *folded).permute(0, 2, 3, 1).reshape(weight.shape[0], -1)
 
@@ -59,8 +60,7 @@ def prepare_synapse(
         return exact(_wider(plan, "a GPU's convolution may transform its operands"))
     trial = Trial(node, weight, shape, signal, device)
     if plan.sums is Sums.INT8:
-        small = weight.to(torch.int8)
-        bytes_ = channels_last(byte_linear(small) if isinstance(node, DenseCodes) else byte_convolution(small, node.geometry))
+        bytes_ = channels_last(byte_linear(weight) if isinstance(node, DenseCodes) else byte_convolution(weight, node.geometry))
         if trial.passes(lambda x: bytes_(x.to(torch.uint8))):
             return Synapse(plan=plan, shift=node.shift, sums=bytes_)
         plan = replace(plan, sums=Sums.FLOAT32, reason="byte instructions gave wrong sums here at this shape")
