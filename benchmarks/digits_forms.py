@@ -18,11 +18,10 @@ import numpy as np
 import torch
 
 from qif_deploy.datasets.dataset import Dataset, load_dataset
-from qif_deploy.fidelity import Fidelity, compare_fidelity
+from qif_deploy.fidelity.compare import compare_fidelity
+from qif_deploy.fidelity.report import Fidelity
 from qif_deploy.passes.fold_batchnorm import fold_batchnorm
 from qif_deploy.passes.quantize import quantize_graph
-from qif_deploy.simulate.float_sim import run_float
-from qif_deploy.simulate.reference import run_reference
 from qif_deploy.training.network import SpikingNetwork
 from qif_deploy.training.neuron_form import LIFForm, RootsForm
 from qif_deploy.training.recipe import Recipe, load_recipe
@@ -96,7 +95,7 @@ def fidelity(network: SpikingNetwork, data: Dataset) -> Fidelity:
     graph, _ = fold_batchnorm(to_graph(network))
     quantized, _ = quantize_graph(graph, load_target("loihi2").number_format, steps=steps)
     inputs = {network.spec.input.name: np.broadcast_to(data.x_test, (steps, *data.x_test.shape))}
-    return compare_fidelity(graph, quantized, run_float(graph, inputs), run_reference(quantized, inputs), labels=data.y_test)
+    return compare_fidelity(graph, quantized, [(inputs, data.y_test)])
 
 
 def row(first: str, runs: list[Run]) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qif_deploy.api.diff import diff
     from qif_deploy.api.energy import energy
     from qif_deploy.api.export import export
+    from qif_deploy.api.map import map  # noqa: A004  # the verb's name
     from qif_deploy.api.quantization import PostTraining
     from qif_deploy.api.quantize import quantize
     from qif_deploy.api.results import DemoOutcome, ExportOutcome, QuantizeOutcome, RunOutcome, TargetsOutcome, TrainOutcome, VerifyOutcome
@@ -24,23 +25,29 @@ if TYPE_CHECKING:
     from qif_deploy.api.train import train
     from qif_deploy.api.verify import verify
     from qif_deploy.errors import QifError
-    from qif_deploy.fidelity import Fidelity
+    from qif_deploy.fidelity.report import Fidelity
     from qif_deploy.fixedpoint import NumberFormat, RoundingMode
     from qif_deploy.ir.graph import Graph, QuantizedGraph
     from qif_deploy.neuron.params import QIFParams, ResetMode
     from qif_deploy.passes.scale_method import ScaleMethod
+    from qif_deploy.pricing.deployment import Deployment
+    from qif_deploy.pricing.energy_report import EnergyReport
     from qif_deploy.pricing.estimate import EnergyEstimate
     from qif_deploy.simulate.trace import Trace
     from qif_deploy.training.qat.options import QatOptions
     from qif_deploy.version import __version__
+    from qif_hardware.mapping.mapping import NetworkMapping
 
 _HOMES = {
     "CheckReport": "qif_deploy.analysis.check_network",
     "DemoOutcome": "qif_deploy.api.results",
+    "Deployment": "qif_deploy.pricing.deployment",
     "EnergyEstimate": "qif_deploy.pricing.estimate",
+    "EnergyReport": "qif_deploy.pricing.energy_report",
     "ExportOutcome": "qif_deploy.api.results",
-    "Fidelity": "qif_deploy.fidelity",
+    "Fidelity": "qif_deploy.fidelity.report",
     "Graph": "qif_deploy.ir.graph",
+    "NetworkMapping": "qif_hardware.mapping.mapping",
     "NumberFormat": "qif_deploy.fixedpoint",
     "PostTraining": "qif_deploy.api.quantization",
     "QatOptions": "qif_deploy.training.qat.options",
@@ -62,6 +69,7 @@ _HOMES = {
     "diff": "qif_deploy.api.diff",
     "energy": "qif_deploy.api.energy",
     "export": "qif_deploy.api.export",
+    "map": "qif_deploy.api.map",
     "quantize": "qif_deploy.api.quantize",
     "run": "qif_deploy.api.run",
     "targets": "qif_deploy.api.targets",
@@ -72,10 +80,13 @@ _HOMES = {
 __all__ = [
     "CheckReport",
     "DemoOutcome",
+    "Deployment",
     "EnergyEstimate",
+    "EnergyReport",
     "ExportOutcome",
     "Fidelity",
     "Graph",
+    "NetworkMapping",
     "NumberFormat",
     "PostTraining",
     "QIFParams",
@@ -97,6 +108,7 @@ __all__ = [
     "diff",
     "energy",
     "export",
+    "map",
     "quantize",
     "run",
     "targets",

@@ -32,6 +32,7 @@ OPTIONAL = (
     "tonic",
     "torchvision",
     "z3",
+    "networkx",
 )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import enum
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from qif_deploy.errors import BackendError, InputError, MissingDependencyError, 
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.progress import Progress
 from qif_deploy.shapes import InputCodes
+from qif_deploy.simulate.as_if import as_if
 from qif_deploy.simulate.compare import Comparison, compare_traces
-from qif_deploy.simulate.op_counts import LayerCounts, count_operations
+from qif_deploy.simulate.op_counts import Tallies, tally
 from qif_deploy.simulate.reference import run_reference
 from qif_deploy.simulate.trace import Trace
 
@@ -63,7 +65,7 @@ def execute(
         case Backend.REFERENCE:
             return run_reference(graph, inputs)
         case Backend.BATCHED:
-            _require_torch()
+            require_torch()
             from qif_deploy.simulate.engine.batched import run_batched
 
             return run_batched(graph, inputs, device=how.device, progress=progress)
@@ -79,22 +81,38 @@ def execute(
             assert_never(backend)
 
 
-def count_run(graph: QuantizedGraph, inputs: Mapping[str, InputCodes]) -> tuple[LayerCounts, ...]:
-    """Return the operations of a run: by the engine's stream, which keeps no trace, or by the reference where torch is not installed."""
+def tally_run(graph: QuantizedGraph, inputs: Mapping[str, InputCodes]) -> Tallies:
+    """Return spikes per position of a run: by the engine's stream, or by the reference where torch is not installed."""
     try:
-        _require_torch()
+        require_torch()
     except MissingDependencyError:
-        return count_operations(graph, run_reference(graph, inputs))
+        return tally(graph, run_reference(graph, inputs))
     from qif_deploy.simulate.engine.stream import in_batches, run_stream
 
-    return run_stream(graph, in_batches(inputs, COUNTED_AT_ONCE)).counts
+    tallies = run_stream(graph, in_batches(inputs, TALLIED_AT_ONCE), keep_tallies=True).tallies
+    assert tallies is not None
+    return tallies
 
 
-COUNTED_AT_ONCE = 1024
-"""Samples per batch of a counting run; results do not depend on it."""
+def prepared(graph: QuantizedGraph, *, device: str = "cpu") -> Callable[[Mapping[str, InputCodes]], Trace]:
+    """Return ``graph`` made ready for many batches: the batched engine, or the reference where torch or an exact sum is missing."""
+    try:
+        require_torch()
+        from qif_deploy.simulate.engine.batched import run_prepared
+        from qif_deploy.simulate.engine.engine import Engine
+        from qif_deploy.simulate.engine.workers import usable_device
+
+        return partial(run_prepared, Engine(graph, usable_device(device)))
+    except (MissingDependencyError, BackendError):
+        return partial(run_reference, graph)
 
 
-def _require_torch() -> None:
+TALLIED_AT_ONCE = 1024
+"""Samples per batch of a run that is tallied; results do not depend on it."""
+
+
+def require_torch() -> None:
+    """Raise MissingDependencyError where the batched engine cannot run."""
     try:
         import torch  # noqa: F401  # only whether it is there
     except ImportError:
@@ -125,12 +143,16 @@ def _run_nir(graph: QuantizedGraph, inputs: Mapping[str, InputCodes]) -> Trace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendCheck:
-    """Outcome of one backend against the reference; ``skipped`` says why it did not run, ``failed`` why it broke."""
+    """Outcome of one backend against the reference; ``skipped`` says why it did not run, ``failed`` why it broke.
+
+    ``as_if`` names mistakes of arithmetic that give the values of the step where the difference begins.
+    """
 
     comparison: Comparison | None
     seconds: float
     skipped: str | None = None
     failed: str | None = None
+    as_if: tuple[str, ...] = ()
 
     @property
     def exact(self) -> bool | None:
@@ -144,7 +166,8 @@ class BackendCheck:
         if self.comparison is None:
             return {"exact": self.exact, **({"skipped": self.skipped} if self.failed is None else {"failed": self.failed})}
         speed = self.comparison.samples / self.seconds if self.seconds > 0 else None
-        return self.comparison.as_json() | {"seconds": self.seconds, "samples_per_second": speed}
+        found = self.comparison.as_json() | {"seconds": self.seconds, "samples_per_second": speed}
+        return found | {"as_if": list(self.as_if)} if self.as_if else found
 
 
 def check_backend(
@@ -166,7 +189,15 @@ def check_backend(
     except BackendError as error:
         return BackendCheck(comparison=None, seconds=time.perf_counter() - start, failed=str(error))
     seconds = time.perf_counter() - start
-    return BackendCheck(comparison=compare_traces(reference, trace), seconds=seconds)
+    return compared(graph, reference, trace, seconds=seconds)
+
+
+def compared(graph: QuantizedGraph, reference: Trace, found: Trace, *, seconds: float) -> BackendCheck:
+    """Compare a run with the reference, and try to explain a difference."""
+    comparison = compare_traces(reference, found)
+    mismatch = comparison.first_mismatch
+    causes = () if mismatch is None else as_if(graph, reference, found, mismatch)
+    return BackendCheck(comparison=comparison, seconds=seconds, as_if=causes)
 
 
 def parse_backend(name: str) -> Backend:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qif_deploy.analysis.check_network import CheckReport, Finding, Severity, check_network
 from qif_deploy.analysis.observed_range import ObservedRange, observe
@@ -14,6 +15,9 @@ from qif_deploy.errors import InputError, QifError
 from qif_deploy.fixedpoint import NumberFormat
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.simulate.reference import run_reference
+
+if TYPE_CHECKING:
+    from qif_hardware.target import Target
 
 CHECKED_SAMPLES, CHECKED_AT_ONCE = 64, 16
 """Samples that ``check`` runs where ``samples`` says nothing else, and how many of them are held in memory together."""
@@ -41,9 +45,9 @@ def check(
     profile = None if target is None else load_target(target)
     match path.suffix:
         case ".nir":
-            return _check_with_data(load_network(path), None if profile is None else profile.number_format, data, data_root, samples)
+            return _check_with_data(load_network(path), profile, data, data_root, samples)
         case ".onnx" if _holds_codes(path):
-            report = _check_with_data(load_network(path), None if profile is None else profile.number_format, data, data_root, samples)
+            report = _check_with_data(load_network(path), profile, data, data_root, samples)
             return replace(report, findings=(*report.findings, _onnx_finding(path)))
         case ".safetensors" | ".onnx":
             source, profile = load_float_model(path), load_target("loihi2") if profile is None else profile
@@ -55,12 +59,24 @@ def check(
                     remedy="use a wider target, fewer steps, or train with smaller weights or a lower clamp",
                 )  # fmt: skip
                 return CheckReport(findings=(finding,), ranges={}, resolution={})
-            return _check_with_data(network, profile.number_format, data, data_root, samples)
+            return _check_with_data(network, profile, data, data_root, samples)
         case _:
             raise InputError(f"file {str(path)!r} is none of .nir, .safetensors, .onnx; give a network or a checkpoint")
 
 
 def _check_with_data(
+    graph: QuantizedGraph, target: Target | None, data: str | None, data_root: Path | None, samples: int | None
+) -> CheckReport:
+    """Check the arithmetic, and the design rules of the cores where the target describes any."""
+    report = _check_arithmetic(graph, None if target is None else target.number_format, data, data_root, samples)
+    if target is None or target.chip is None:
+        return report
+    from qif_hardware.mapping.fit import placement_findings
+
+    return replace(report, findings=(*report.findings, *placement_findings(graph, target.chip)))
+
+
+def _check_arithmetic(
     graph: QuantizedGraph, target_format: NumberFormat | None, data: str | None, data_root: Path | None, samples: int | None
 ) -> CheckReport:
     if data is None:

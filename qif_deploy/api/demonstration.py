@@ -10,12 +10,15 @@ from pathlib import Path
 from qif_deploy.analysis.check_network import check_network
 from qif_deploy.api.backends import Backend, BackendCheck, Execution, check_backend
 from qif_deploy.api.diff import fidelity_of
+from qif_deploy.api.energy import DEFAULT_PRICES
 from qif_deploy.api.files import make_folder, write_json
 from qif_deploy.api.loading import dataset_inputs, load_float_model, load_network
 from qif_deploy.api.quantize import quantize_model
 from qif_deploy.api.results import DemoOutcome
 from qif_deploy.api.train import train
-from qif_deploy.pricing.estimate import estimate_energy
+from qif_deploy.pricing.deployment import Deployment
+from qif_deploy.pricing.energy_report import CountedNetwork, energy_report
+from qif_deploy.pricing.neurobench_metrics import neurobench_metrics
 from qif_deploy.pricing.price_list import load_price_list
 from qif_deploy.simulate.op_counts import count_operations
 from qif_deploy.simulate.reference import run_reference
@@ -54,7 +57,7 @@ def demo(
             progress(stage, share)
 
     start = time.perf_counter()
-    profile, price_list = load_target(target), load_price_list("loihi1")
+    profile, price_list = load_target(target), load_price_list(DEFAULT_PRICES)
     folder = make_folder(out)
     trained = train(recipe, out=folder, seed=seed, progress=partial(report, "train"))
     report("train", 1.0)
@@ -93,14 +96,17 @@ def demo(
         report(stage, 1.0)
     write_json(paths["verify"], {"input": real.source, "backends": {name: check.as_json() for name, check in checks.items()}})
 
-    estimate = estimate_energy(count_operations(graph, trace), price_list)
-    write_json(paths["energy"], estimate.as_json())
+    counted = CountedNetwork(
+        graph=graph, layers=count_operations(graph, trace), steps=trace.steps, source=real.source, accuracy=fidelity.accuracy_integer
+    )
+    priced = energy_report(counted, price_list, Deployment(), neurobench=neurobench_metrics(graph, [trace]))
+    write_json(paths["energy"], priced.as_json())
     report("energy", 1.0)
     outcome = DemoOutcome(
         fidelity=fidelity,
         backends=checks,
         check=findings,
-        energy=estimate,
+        energy=priced.estimate,
         artefacts={"model": trained.model, "metrics": trained.metrics_file, **paths},
         seconds=time.perf_counter() - start,
     )

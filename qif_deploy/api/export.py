@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from qif_deploy.api.files import destination
-from qif_deploy.api.loading import RealInputs, load_network
+from qif_deploy.api.loading import RealInputs, load_network, read_inputs
 from qif_deploy.api.real_inputs import real_inputs
 from qif_deploy.api.results import ExportOutcome
 from qif_deploy.errors import InputError, QifError
@@ -15,6 +18,9 @@ from qif_deploy.ir.graph import QuantizedGraph
 
 if TYPE_CHECKING:
     from qif_export.onnx.write import Probe
+
+GOLDEN_SAMPLES, STEPS_OF_ANY = 32, 16
+"""Samples of a bundle's golden vectors that are drawn, and their steps where the network's proof covers any number."""
 
 VERIFIED_SAMPLES = 32
 """Real samples that an ONNX file is run on; as many as "exact" asks for."""
@@ -36,17 +42,29 @@ class OnnxChoices:
     data_root: Path | None = None
 
 
-def export(network: Path, *, to: str, out: Path | None = None, onnx: OnnxChoices | None = None) -> ExportOutcome:
+def export(
+    network: Path,
+    *,
+    to: str,
+    out: Path | None = None,
+    input: Path | None = None,  # noqa: A002  # the flag's name
+    onnx: OnnxChoices | None = None,
+) -> ExportOutcome:
     """Write an interchange file, verified before it is reported.
 
     Args:
         network: ``net.nir``, or an ONNX file that was exported from one.
-        to: ``nir``, ``onnx`` or ``netx``.
-        out: the file; default: beside the network.
+        to: ``nir``, ``onnx``, ``netx``, or ``loihi2-bundle`` (a folder for owners of the chip).
+        out: the file or folder; default: beside the network.
+        input: codes for the golden vectors of a bundle; default: drawn over the declared range, seeded.
         onnx: for ``onnx`` alone; None for the defaults.
     """
     if onnx is not None and to != "onnx":
         raise InputError(f"profile, form, states, inline and data are choices of ONNX files, not of {to!r}; leave them out")
+    if input is not None and to != "loihi2-bundle":
+        raise InputError(
+            f"--input {str(input)!r} is for golden vectors, which --to {to} has none of; leave it out or use --to loihi2-bundle"
+        )
     graph = load_network(network)
     match to:
         case "onnx":
@@ -61,8 +79,10 @@ def export(network: Path, *, to: str, out: Path | None = None, onnx: OnnxChoices
 
             path = destination(out, default=_beside(network, ".net", out))
             return ExportOutcome(report=write_netx(graph, path).as_json())
+        case "loihi2-bundle":
+            return ExportOutcome(report=_bundle(graph, Path(network).with_suffix(".loihi2") if out is None else out, input))
         case _:
-            raise InputError(f"format {to!r} is unknown; use one of nir, onnx, netx")
+            raise InputError(f"format {to!r} is unknown; use one of nir, onnx, netx, loihi2-bundle")
 
 
 def _beside(network: Path, suffix: str, out: Path | None) -> Path:
@@ -95,3 +115,19 @@ def _real_probe(graph: QuantizedGraph, choices: OnnxChoices) -> tuple[Probe | No
             raise
         return None, f"real input: {error}"
     return Probe(source=found.source, codes=found.codes), None
+
+
+def _bundle(graph: QuantizedGraph, folder: Path, input_file: Path | None) -> dict[str, Any]:
+    from qif_hardware.handoff.bundle import write_hand_off
+
+    codes = _drawn(graph) if input_file is None else read_inputs(graph, input_file, steps=None, encode=False)
+    written = write_hand_off(graph, folder, codes)
+    fields = [{"field": name, "carried": "exact", "reason": f"sha256 {digest}"} for name, digest in written.sha256.items()]
+    return written.as_json() | {"fields": fields}
+
+
+def _drawn(graph: QuantizedGraph) -> dict[str, NDArray[np.int64]]:
+    rng = np.random.default_rng(0)
+    steps = STEPS_OF_ANY if graph.steps is None else graph.steps
+    nodes = {name: graph.code_input(name) for name in graph.inputs}
+    return {name: rng.integers(node.low, node.high + 1, (steps, GOLDEN_SAMPLES, *node.shape)) for name, node in nodes.items()}

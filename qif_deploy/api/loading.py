@@ -123,18 +123,29 @@ def dataset_inputs(graph: QuantizedGraph, name: str | None, *, samples: int | No
     Raises:
         InputError: no data set is known, its samples do not fit the network, or all of them would not fit into memory.
     """
+    named = graph.provenance.get("dataset") if name is None else name
+    if named in STREAMS and samples is None:
+        raise InputError(f"data set {named!r} is read sample by sample, and all of it may not fit into memory; give --samples N")
+    name, dataset = open_for_network(graph, name, root=root)
+    chosen = range(len(dataset.test) if samples is None else min(samples, len(dataset.test)))
+    codes = shown(dataset, dataset.test, chosen, encoder=encoder_of(graph), steps=1 if graph.steps is None else graph.steps)
+    prepared = prepare_inputs(graph, {graph.inputs[0]: codes}, steps=graph.steps)
+    return RealInputs(codes=prepared, labels=dataset.test.labels[: len(chosen)], source=f"{name}, test part")
+
+
+def open_for_network(graph: QuantizedGraph, name: str | None, *, root: Path | None) -> tuple[str, StreamedDataset]:
+    """Return the name of the data set, the network's own where ``name`` is None, and the data set opened for ``graph``.
+
+    Raises:
+        InputError: no data set is known, or it has one input where the network has several.
+    """
     name = graph.provenance.get("dataset") if name is None else name
     if name is None:
         raise InputError("the network names no data set; give real input with --input X.npy or --data NAME")
-    if name in STREAMS and samples is None:
-        raise InputError(f"data set {name!r} is read sample by sample, and all of it may not fit into memory; give --samples N")
     dataset = open_for(name, steps=graph.steps, root=root)
     if len(graph.inputs) != 1:
         raise InputError(f"data set {name!r} feeds one input, the network has {list(graph.inputs)}; give --input X.npz")
-    chosen = range(len(dataset.test) if samples is None else min(samples, len(dataset.test)))
-    codes = shown(dataset, dataset.test, chosen, encoder=_encoder(graph), steps=1 if graph.steps is None else graph.steps)
-    prepared = prepare_inputs(graph, {graph.inputs[0]: codes}, steps=graph.steps)
-    return RealInputs(codes=prepared, labels=dataset.test.labels[: len(chosen)], source=f"{name}, test part")
+    return name, dataset
 
 
 def open_for(name: str, *, steps: int | None, root: Path | None = None) -> StreamedDataset:
@@ -154,7 +165,12 @@ def shown(dataset: StreamedDataset, part: SampleSource, chosen: Iterable[int], *
     return np.moveaxis(codes, 1, 0) if timed else codes
 
 
-def _encoder(graph: QuantizedGraph) -> Encoder:
+def encoder_of(graph: QuantizedGraph) -> Encoder:
+    """Return the encoder that the network was trained with, by its provenance.
+
+    Raises:
+        InputError: an unknown word, or spikes at a rate without a number of steps.
+    """
     word = graph.provenance.get("encoder", Encoder.DIRECT.value)
     known = [encoder.value for encoder in Encoder]
     if word not in known:

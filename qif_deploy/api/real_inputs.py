@@ -13,13 +13,21 @@ def real_inputs(
     graph: QuantizedGraph, *, data: str | None, input_file: Path | None, samples: int | None, data_root: Path | None = None
 ) -> RealInputs:
     """Inputs from a file of codes or a data set; ``data`` may be the name of one or the path of a ``.npy``/``.npz``."""
-    if samples is not None and samples < 1:
-        raise InputError(f"samples {samples} is below 1; ask for at least one")
-    if input_file is not None and data is not None:
-        raise InputError(f"both --input {str(input_file)!r} and --data {data!r} are given; give one of them")
-    if data is not None and Path(data).suffix in (".npy", ".npz"):
-        input_file = Path(data)
+    input_file = chosen_file(data=data, input_file=input_file, samples=samples)
     if input_file is None:
         return dataset_inputs(graph, data, samples=samples, root=data_root)
     codes = read_inputs(graph, input_file, steps=None, encode=False)
     return RealInputs(codes={name: x[:, :samples] for name, x in codes.items()}, labels=None, source=str(input_file))
+
+
+def chosen_file(*, data: str | None, input_file: Path | None, samples: int | None) -> Path | None:
+    """Return the file of codes that was asked for, or None for a data set.
+
+    Raises:
+        InputError: both a file and a data set, or fewer than one sample.
+    """
+    if samples is not None and samples < 1:
+        raise InputError(f"samples {samples} is below 1; ask for at least one")
+    if input_file is not None and data is not None:
+        raise InputError(f"both --input {str(input_file)!r} and --data {data!r} are given; give one of them")
+    return Path(data) if data is not None and Path(data).suffix in (".npy", ".npz") else input_file

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from qif_deploy.analysis.check_network import CheckReport
 from qif_deploy.api.backends import BackendCheck
-from qif_deploy.fidelity import Fidelity
+from qif_deploy.api.verify_files import FileCheck
+from qif_deploy.fidelity.report import Fidelity
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.passes.mixed_width import MixedWidths
 from qif_deploy.passes.quantize_report import QuantizeReport
@@ -86,20 +87,29 @@ class RunOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyOutcome:
-    """Every backend against the reference."""
+    """Every backend, and every file that was given, against the reference."""
 
     backends: Mapping[str, BackendCheck]
     source: str
+    files: tuple[FileCheck, ...] = ()
 
     @property
     def holds(self) -> bool:
-        """Whether every backend that ran was exact, with full evidence, and at least one ran."""
-        ran = [check for check in self.backends.values() if check.skipped is None]
-        return bool(ran) and all(check.exact is True for check in ran)
+        """Whether every backend and file that ran was exact, with full evidence, and at least one ran."""
+        ran = [check.exact for check in self.backends.values() if check.skipped is None]
+        ran += [check.exact for check in self.files if check.run.skipped is None]
+        return bool(ran) and all(exact is True for exact in ran)
 
     def as_json(self) -> dict[str, Any]:
         """Return the keys of the ``verify`` contract."""
-        return {"holds": self.holds, "input": self.source, "backends": {name: check.as_json() for name, check in self.backends.items()}}
+        found: dict[str, Any] = {
+            "holds": self.holds,
+            "input": self.source,
+            "backends": {name: check.as_json() for name, check in self.backends.items()},
+        }
+        if self.files:
+            found["files"] = {str(check.path): check.as_json() for check in self.files}
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from qif_deploy.api.files import destination, write_json
 from qif_deploy.api.loading import load_network
 from qif_deploy.api.real_inputs import real_inputs
 from qif_deploy.api.results import VerifyOutcome
+from qif_deploy.api.verify_files import check_file, require_kind
 from qif_deploy.progress import Progress
 from qif_deploy.simulate.reference import run_reference
 
@@ -23,13 +24,29 @@ def verify(
     input: Path | None = None,  # noqa: A002  # the flag's name
     samples: int | None = 64,
     backends: tuple[str, ...] | None = None,
+    files: tuple[Path, ...] = (),
     out: Path | None = None,
     how: Execution | None = None,
     progress: Progress | None = None,
 ) -> VerifyOutcome:
-    """Run every backend on real input and compare all arrays with the reference; write ``verify.json``."""
+    """Run every backend on real input and compare all arrays with the reference; write ``verify.json``.
+
+    Args:
+        network: the integer network.
+        data: data set by name, or a file of codes; None for the network's own.
+        data_root: folder of data sets that no package carries.
+        input: file of codes instead of a data set.
+        samples: how many.
+        backends: which; None for all, or for none where ``files`` are given.
+        files: exported ``.onnx`` and ``.nir`` files of the network, and ``.npz`` vectors of anybody's run of it.
+        out: the result.
+        how: device and limits.
+        progress: called with the share done.
+    """
     how = Execution() if how is None else how
-    chosen = COMPARED if backends is None else tuple(parse_backend(name) for name in backends)
+    given = tuple(require_kind(path) for path in files)
+    default = () if given else COMPARED
+    chosen = default if backends is None else tuple(parse_backend(name) for name in backends)
     graph = load_network(network)
     path = destination(out, default=Path(network).parent / "verify.json")
     real = real_inputs(graph, data=data, input_file=input, samples=samples, data_root=data_root)
@@ -39,6 +56,7 @@ def verify(
         if progress is not None:
             progress(done / len(chosen))
         checks[backend.value] = check_backend(backend, graph, real.codes, reference, how=how)
-    outcome = VerifyOutcome(backends=checks, source=real.source)
+    checked = tuple(check_file(file, graph, real.codes, reference) for file in given)
+    outcome = VerifyOutcome(backends=checks, source=real.source, files=checked)
     write_json(path, outcome.as_json())
     return outcome

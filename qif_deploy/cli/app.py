@@ -11,6 +11,7 @@ from qif_deploy.cli.demo import demo
 from qif_deploy.cli.diff import diff
 from qif_deploy.cli.energy import energy
 from qif_deploy.cli.export import export
+from qif_deploy.cli.map import map as map_verb
 from qif_deploy.cli.quantize import quantize
 from qif_deploy.cli.run import run
 from qif_deploy.cli.targets import targets
@@ -27,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-VERBS = (demo, train, quantize, check, run, diff, verify, export, energy, targets)
+VERBS = (demo, train, quantize, check, run, diff, verify, export, map_verb, energy, targets)
 
 
 def _print_version(wanted: bool) -> None:

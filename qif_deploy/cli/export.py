@@ -14,8 +14,8 @@ from qif_deploy.cli.output import show
 
 def export(
     network: Network,
-    to: Annotated[str, typer.Option("--to", help="nir, onnx or netx.")],
-    out: Annotated[Path | None, out_option("The file; default: beside the network.")] = None,
+    to: Annotated[str, typer.Option("--to", help="nir, onnx, netx, or loihi2-bundle (a folder for owners of the chip).")],
+    out: Annotated[Path | None, out_option("The file or folder; default: beside the network.")] = None,
     profile: Annotated[str | None, typer.Option("--profile", help="ONNX: exact (default), float, or qdq, an approximation.")] = None,
     form: Annotated[str | None, typer.Option("--form", help="ONNX: sequence (default), a loop over time; step, states in and out.")] = None,
     states: Annotated[
@@ -24,6 +24,9 @@ def export(
     inline: Annotated[bool, typer.Option("--inline", help="ONNX: no local function, for runtimes such as OpenVINO.")] = False,
     data: Data = None,
     data_root: DataRoot = None,
+    input: Annotated[
+        Path | None, typer.Option("--input", help="Integer codes for a bundle's golden vectors, instead of drawn ones.")
+    ] = None,
     seed: NoSeed = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -44,6 +47,6 @@ def export(
             data=data,
             data_root=data_root,
         )
-    outcome = run_export(network, to=to, out=out, onnx=choices)
+    outcome = run_export(network, to=to, out=out, input=input, onnx=choices)
     show(outcome, lambda: export_table(outcome), json=json, quiet=quiet)
     return HOLDS

@@ -19,6 +19,10 @@ def verify(
     input: Annotated[Path | None, typer.Option("--input", help="Integer codes to verify on, instead of a data set.")] = None,
     samples: Samples = 64,
     backend: Annotated[list[str] | None, typer.Option("--backend", help="Only this backend; may be given several times.")] = None,
+    file: Annotated[
+        list[Path] | None,
+        typer.Option("--file", help="Exported .onnx or .nir of NET, or .npz vectors of a run; may repeat. Then only --backend ones run."),
+    ] = None,
     out: Annotated[Path | None, out_option("Result; default: verify.json beside the network.")] = None,
     device: Annotated[str, typer.Option("--device", help="torch device of the batched engine.")] = "cpu",
     time_limit: Annotated[float, typer.Option("--time-limit", min=1.0, help="Seconds after which the Lava run is ended.")] = 300.0,
@@ -41,6 +45,7 @@ def verify(
             input=input,
             samples=samples,
             backends=None if not backend else tuple(backend),
+            files=tuple(file or ()),
             out=out,
             how=how,
             progress=lambda share: report("verify", share),

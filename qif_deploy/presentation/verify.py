@@ -11,6 +11,7 @@ from qif_deploy.presentation.layout import new_table
 if TYPE_CHECKING:
     from qif_deploy.api.backends import BackendCheck
     from qif_deploy.api.results import VerifyOutcome
+    from qif_deploy.api.verify_files import FileCheck
 
 
 def verify_table(outcome: VerifyOutcome) -> RenderableType:
@@ -18,7 +19,19 @@ def verify_table(outcome: VerifyOutcome) -> RenderableType:
     table = new_table(("backend", "against the reference", "seconds"), f"on {outcome.source}")
     for name, check in outcome.backends.items():
         table.add_row(name, verdict(check), f"{check.seconds:.2f}")
+    for file in outcome.files:
+        table.add_row(str(file.path), _file_verdict(file), f"{file.run.seconds:.2f}")
     return table
+
+
+def _file_verdict(check: FileCheck) -> str:
+    """Return what is stored wrongly, where something is, and what the run says."""
+    stored = check.stored
+    if stored is None:
+        return verdict(check.run)
+    values = "" if not stored.bits else f" at {stored.index}: {stored.found} instead of {stored.expected}, bits {list(stored.bits)}"
+    told = "HOLDS ANOTHER VALUE" if stored.numeric else "another text"
+    return f"{told} in {stored.entry}{values} ({stored.reason}); run: {verdict(check.run)}"
 
 
 def verdict(check: BackendCheck) -> str:
@@ -31,4 +44,6 @@ def verdict(check: BackendCheck) -> str:
     if c.first_mismatch is None:
         return str(c.reason)
     m = c.first_mismatch
-    return f"DIFFERS in {m.array} at {m.index}: {m.found} instead of {m.expected} ({m.reason})"
+    bits = f", bits {list(m.bits)}" if m.bits else ""
+    cause = f"; as if {', or '.join(check.as_if)}" if check.as_if else ""
+    return f"DIFFERS in {m.array} at {m.index}: {m.found} instead of {m.expected}{bits} ({m.reason}){cause}"

@@ -47,21 +47,31 @@ class FloatTrace:
         return {name: int(p.s.sum(dtype=np.int64)) for name, p in self.populations.items()}
 
 
-def run_float(graph: Graph, inputs: Mapping[str, InputCodes], *, dtype: FloatType = np.float64) -> FloatTrace:
+def run_float(
+    graph: Graph, inputs: Mapping[str, InputCodes], *, dtype: FloatType = np.float64, given: Mapping[str, SpikeTrain] | None = None
+) -> FloatTrace:
     """Execute a float graph; the neuron is ``float_step``, the lines that the trainer runs.
 
     Args:
         graph: with or without BatchNorm nodes.
         inputs: integer codes ``(time, batch, ...)`` per input; the network sees ``code * scale``.
         dtype: of every constant, state and sum.
+        given: spikes ``(time, batch, ...)`` that stand for those of a population. Then only what the readout needs beyond them is
+            computed and returned.
 
     Raises:
         InputError: inputs other than the graph's, or of the wrong shape or dtype.
     """
+    given = {} if given is None else given
+    needed = _needed(graph, given)
     signals: dict[str, Signal] = {}
     populations: dict[str, FloatPopulationTrace] = {}
     readout: Signal | None = None
     for name in graph.order:
+        if name in given:
+            signals[name] = given[name].astype(dtype)
+        if name in given or name not in needed:
+            continue
         node = graph.nodes[name]
         feeding = [signals[source] for source in graph.sources(name)]
         match node:
@@ -80,6 +90,19 @@ def run_float(graph: Graph, inputs: Mapping[str, InputCodes], *, dtype: FloatTyp
                 assert_never(node)
     assert readout is not None
     return FloatTrace(populations=populations, readout=readout)
+
+
+def _needed(graph: Graph, given: Mapping[str, SpikeTrain]) -> set[str]:
+    """Return the nodes that have to be computed: all of them, or those between what is given and the readout."""
+    if not given:
+        return set(graph.order)
+    needed, waiting = set[str](), [graph.readout]
+    while waiting:
+        name = waiting.pop()
+        if name not in needed and name not in given:
+            needed.add(name)
+            waiting += graph.sources(name)
+    return needed
 
 
 def _checked(graph: Graph, name: str, node: Input, inputs: Mapping[str, InputCodes]) -> InputCodes:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +20,16 @@ class LayerCounts:
     """Counts of one population or readout per sample, summed over T steps; ``(sample,)`` int64 each.
 
     ``synops`` follow the true fan-out (padding, stride and groups counted) of every spike into this layer; a graded,
-    direct-coded input counts as dense ``macs`` instead. ``updates`` are neuron updates, ``driven`` those of them with a
-    synaptic input that is not zero. ``multiplies`` are those of the neuron equation: two for a quadratic channel, one
-    for a leaky one.
+    direct-coded input counts as dense ``macs`` instead. ``arrivals`` are the spikes that its synapses are sent, ``(branch, sample)`` in
+    the order of the graph's edges, 0 for a graded branch. ``updates`` are neuron updates, ``driven`` those of them with a synaptic
+    input that is not zero. ``multiplies`` are those of the neuron equation: two for a quadratic channel, one for a leaky one.
     """
 
     name: str
     neurons: int
     conv: bool
     spikes: NDArray[np.int64]
+    arrivals: NDArray[np.int64]
     synops: NDArray[np.int64]
     macs: NDArray[np.int64]
     updates: NDArray[np.int64]
@@ -54,6 +55,11 @@ class Tallies:
 
 def count_operations(graph: QuantizedGraph, trace: Trace) -> tuple[LayerCounts, ...]:
     """Count the operations of every layer of ``trace``, in topological order; the readout comes last."""
+    return operations_of(graph, tally(graph, trace))
+
+
+def tally(graph: QuantizedGraph, trace: Trace) -> Tallies:
+    """Return what ``trace`` counted per position and population."""
     emitted = {name: trace.inputs[name] for name in graph.inputs} | {name: p.s for name, p in trace.populations.items()}
     driven = {}
     for name, population in trace.populations.items():
@@ -61,33 +67,87 @@ def count_operations(graph: QuantizedGraph, trace: Trace) -> tuple[LayerCounts, 
         bias = channelwise(graph.population(name).constants.bias, ndim)
         driven[name] = (population.i != bias).sum(axis=(0, *range(2, population.i.ndim)), dtype=np.int64)
     rates = {name: s.sum(axis=(0, 2), dtype=np.int64).reshape(trace.samples, -1) for name, s in emitted.items()}
-    return operations_of(graph, Tallies(steps=trace.steps, samples=trace.samples, rates=rates, driven=driven))
+    return Tallies(steps=trace.steps, samples=trace.samples, rates=rates, driven=driven)
 
 
-def operations_of(graph: QuantizedGraph, tallies: Tallies) -> tuple[LayerCounts, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SynapseReach:
+    """What one synapse node does with the spikes of ``source``, the population or input behind pools and flattens.
+
+    ``fan_out``: synapses that a spike meets, per emitting neuron. ``direct``: pairs of a value that the node itself reads and a neuron
+    that it feeds, pools before it done; what one dense pass multiplies. ``graded``: the source emits codes beyond 0 and 1.
+    """
+
+    name: str
+    source: str
+    conv: bool
+    graded: bool
+    direct: int
+    fan_out: NDArray[np.int64]
+
+    @property
+    def connections(self) -> int:
+        """Pairs of a sending and a receiving neuron, zero weights included."""
+        return int(self.fan_out.sum())
+
+    @property
+    def per_position(self) -> NDArray[np.int64]:
+        """Fan-out per place of the map. All channels of a place have one: kernels, windows and groups treat them alike."""
+        flat: NDArray[np.int64] = self.fan_out.reshape(self.fan_out.shape[0], -1)[0]
+        return flat
+
+
+Reaches = Mapping[str, tuple[SynapseReach, ...]]
+
+
+def reaches_of(graph: QuantizedGraph) -> Reaches:
+    """Return population or readout -> its synapses in edge order; worth keeping where many batches are counted."""
+    return {name: tuple(_reach(graph, branch) for branch in graph.sources(name)) for name in (*graph.populations, graph.readout)}
+
+
+def operations_of(graph: QuantizedGraph, tallies: Tallies, reaches: Reaches | None = None) -> tuple[LayerCounts, ...]:
     """Return the operations behind ``tallies``, as ``count_operations`` does for a trace."""
-    return tuple(_layer(graph, tallies, name) for name in (*graph.populations, graph.readout))
+    return tuple(_layer(graph, tallies, name, branches) for name, branches in (reaches_of(graph) if reaches is None else reaches).items())
 
 
-def _layer(graph: QuantizedGraph, tallies: Tallies, name: str) -> LayerCounts:
+def joined_counts(parts: Sequence[tuple[LayerCounts, ...]]) -> tuple[LayerCounts, ...]:
+    """Return the counts of several batches as those of one run, samples in the order of ``parts``."""
+    if len(parts) == 1:
+        return parts[0]
+    per_sample = [f.name for f in fields(LayerCounts) if f.name not in ("name", "neurons", "conv")]
+    return tuple(
+        replace(layers[0], **{name: np.concatenate([getattr(y, name) for y in layers], axis=-1) for name in per_sample})
+        for layers in zip(*parts, strict=True)
+    )
+
+
+def _reach(graph: QuantizedGraph, branch: str) -> SynapseReach:
+    source, fan_out = fan_out_of(graph, branch)
+    signal = signal_of(graph, source)
+    graded = isinstance(graph.nodes[source], CodeInput) and (signal.low, signal.high) != (0, 1)
+    return SynapseReach(
+        name=branch,
+        source=source,
+        conv=isinstance(graph.nodes[branch], Conv2dCodes),
+        graded=graded,
+        direct=int(_own_fan_out(graph, branch).sum()),
+        fan_out=fan_out,
+    )
+
+
+def _layer(graph: QuantizedGraph, tallies: Tallies, name: str, branches: tuple[SynapseReach, ...]) -> LayerCounts:
     samples, steps, neurons = tallies.samples, tallies.steps, int(np.prod(graph.shapes[name]))
     none = np.zeros(samples, np.int64)
-    synops, macs, conv = none.copy(), none.copy(), False
-    for branch in graph.sources(name):
-        conv = conv or isinstance(graph.nodes[branch], Conv2dCodes)
-        source, fan_out = fan_out_of(graph, branch)
-        signal = signal_of(graph, source)
-        if isinstance(graph.nodes[source], CodeInput) and (signal.low, signal.high) != (0, 1):
-            macs += int(fan_out.sum()) * steps
-        else:
-            # All channels of a position have one fan-out: kernels, windows and groups treat them alike.
-            synops += tallies.rates[source] @ fan_out.reshape(fan_out.shape[0], -1)[0]
+    conv = any(branch.conv for branch in branches)
+    arrivals = np.stack([none if branch.graded else tallies.rates[branch.source].sum(axis=1) for branch in branches])
+    synops = sum((tallies.rates[branch.source] @ branch.per_position for branch in branches if not branch.graded), none)
+    macs = none + sum(branch.connections for branch in branches if branch.graded) * steps
     updates = np.full(samples, neurons * steps, np.int64)
     node = graph.nodes[name]
     if not isinstance(node, Population):
         return LayerCounts(
-            name=name, neurons=neurons, conv=conv, spikes=none, synops=synops, macs=macs, updates=updates, driven=updates,
-            multiplies=none, quadratic_multiplies=none,
+            name=name, neurons=neurons, conv=conv, spikes=none, arrivals=arrivals, synops=synops, macs=macs, updates=updates,
+            driven=updates, multiplies=none, quadratic_multiplies=none,
         )  # fmt: skip
     per_channel = neurons // node.constants.channels * steps
     quadratic = int(np.count_nonzero(node.constants.c2m)) * per_channel
@@ -98,6 +158,7 @@ def _layer(graph: QuantizedGraph, tallies: Tallies, name: str) -> LayerCounts:
         neurons=neurons,
         conv=conv,
         spikes=tallies.rates[name].sum(axis=1),
+        arrivals=arrivals,
         synops=synops,
         macs=macs,
         updates=updates,
@@ -112,11 +173,8 @@ def fan_out_of(graph: QuantizedGraph, synapse: str) -> tuple[str, NDArray[np.int
 
     Pools and flattens in between are followed back; a neuron that no window or kernel covers has fan-out 0.
     """
-    node = graph.nodes[synapse]
     source = graph.sources(synapse)[0]
-    shape = graph.shapes[source]
-    assert isinstance(node, DenseCodes | Conv2dCodes)
-    fan_out = np.full(shape, node.weight.shape[0], np.int64) if isinstance(node, DenseCodes) else _conv_fan_out(node, shape)
+    fan_out = _own_fan_out(graph, synapse)
     while isinstance(between := graph.nodes[source], SumPool2d | Flatten):
         source = graph.sources(source)[0]
         shape = graph.shapes[source]
@@ -124,22 +182,35 @@ def fan_out_of(graph: QuantizedGraph, synapse: str) -> tuple[str, NDArray[np.int
     return source, fan_out
 
 
+def _own_fan_out(graph: QuantizedGraph, synapse: str) -> NDArray[np.int64]:
+    """Per value that ``synapse`` itself reads."""
+    node, shape = graph.nodes[synapse], graph.shapes[graph.sources(synapse)[0]]
+    assert isinstance(node, DenseCodes | Conv2dCodes)
+    return np.full(shape, node.weight.shape[0], np.int64) if isinstance(node, DenseCodes) else _conv_fan_out(node, shape)
+
+
 def _conv_fan_out(node: Conv2dCodes, shape: Shape) -> NDArray[np.int64]:
     """Per input position: (rows that read it) x (columns that read it) x output channels of its group."""
-    g, kernel = node.geometry, (node.weight.shape[2], node.weight.shape[3])
-    out = g.output_size((shape[1], shape[2]), kernel)
-    rows, columns = (
-        _readers(size, n, k, s, p, d) for size, n, k, s, p, d in zip(shape[1:], out, kernel, g.stride, g.padding, g.dilation, strict=True)
-    )
-    per_position = rows[:, None] * columns[None, :] * (node.weight.shape[0] // g.groups)
+    rows, columns = (links.sum(axis=(1, 2)) for links in conv_links(node, shape))
+    per_position = rows[:, None] * columns[None, :] * (node.weight.shape[0] // node.geometry.groups)
     return np.broadcast_to(per_position, shape).astype(np.int64)
 
 
-def _readers(size: int, outputs: int, kernel: int, stride: int, padding: int, dilation: int) -> NDArray[np.int64]:
-    """For each of ``size`` positions along one axis, how many (output, tap) pairs read it."""
+def axis_links(size: int, outputs: int, kernel: int, stride: int, padding: int, dilation: int) -> NDArray[np.bool_]:
+    """``(position, output, tap)`` along one axis of a convolution or pool: where the output reads the position by the tap."""
     read = np.arange(outputs)[:, None] * stride + np.arange(kernel)[None, :] * dilation - padding
-    inside = read[(read >= 0) & (read < size)]
-    return np.bincount(inside, minlength=size).astype(np.int64)
+    found: NDArray[np.bool_] = np.arange(size)[:, None, None] == read
+    return found
+
+
+def conv_links(node: Conv2dCodes, shape: Shape) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return ``axis_links`` of a convolution along height and width, for an input of ``shape``."""
+    g, kernel = node.geometry, (node.weight.shape[2], node.weight.shape[3])
+    out = g.output_size((shape[1], shape[2]), kernel)
+    rows, columns = (
+        axis_links(size, n, k, s, p, d) for size, n, k, s, p, d in zip(shape[1:], out, kernel, g.stride, g.padding, g.dilation, strict=True)
+    )
+    return rows, columns
 
 
 def _unpool(fan_out: NDArray[np.int64], shape: Shape, pool: SumPool2d) -> NDArray[np.int64]:

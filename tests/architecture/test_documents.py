@@ -33,7 +33,7 @@ def table(first_column: str) -> list[dict[str, str]]:
 
 
 def test_the_table_of_formats_is_that_of_the_target_profiles() -> None:
-    found = {t.name: t.number_format for t in list_targets()}
+    found = {t.number_format.name: t.number_format for t in list_targets()}
     rows = table("format")
     assert {row["format"] for row in rows} == set(found)
     for row in rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -139,7 +140,7 @@ def test_diff_says_agreement_per_layer(tiny: Artefacts, tmp_path: Path) -> None:
     assert {"first_divergence", "noise_floor"} <= set(said)
     assert [layer["name"] for layer in said["layers"]] == ["qif1", "qif2", "qif3"]
     keys = {"name", "spike_agreement", "flips_per_spike", "rate_float", "rate_integer", "membrane_rmse"}
-    assert all(set(layer) == keys and 0 < layer["spike_agreement"] <= 1 for layer in said["layers"])
+    assert all(keys <= set(layer) and 0 < layer["spike_agreement"] <= 1 for layer in said["layers"])
 
 
 @pytest.mark.parametrize("to", ["nir", "onnx"])
@@ -153,11 +154,35 @@ def test_export_reports_every_field(tiny: Artefacts, tmp_path: Path, to: str) ->
 
 def test_energy_prices_what_it_can_and_lists_the_rest(tiny: Artefacts, tmp_path: Path) -> None:
     said = cli("energy", tiny.network, "--input", tiny.codes, "--out", tmp_path / "e.json", "--json").json
-    assert said["per_layer"]
+    assert json.loads((tmp_path / "e.json").read_text()) == said
+    assert [layer["name"] for layer in said["per_layer"]] == ["qif1", "qif2", "qif3", "readout"]
     assert (said["total"] is None) == bool(said["unpriced"])
     bounds = said["at_least"] if said["total"] is None else said["total"]
     assert 0 < bounds["low"] <= bounds["typical"] <= bounds["high"]
+    assert {"lif", "ann_fp32", "ann_int8", "qnn"} <= set(said["twins"])
     assert all({"name", "value", "unit", "source", "grade"} <= set(constant) for constant in said["constants"])
+    assert set(said["others"]) == {"cmos45-fp32", "cmos45-int", "lemaire", "loihi1-published", "loihi2"}
+    assert said["neurobench"]["synaptic_operations"]["Dense"] > 0
+    assert said["accuracy"] is None  # codes carry no labels
+
+
+def test_energy_counts_a_data_set_and_takes_a_deployment(tiny: Artefacts, tmp_path: Path) -> None:
+    run = ("energy", tiny.network, "--samples", 40, "--out", tmp_path / "e.json", "--json")
+    bare, placed = cli(*run).json, cli(*run, "--cores", 4, "--step-us", 50, "--prices", "loihi1-published").json
+    assert 0 < bare["accuracy"] < 1
+    assert "static_power" in {missing["term"] for missing in bare["unpriced"]}
+    assert {missing["term"] for missing in placed["unpriced"]} == {"hop_x", "hop_y", "input_output"}
+    assert placed["by_term"]["static_power"]["low"] == pytest.approx(4 * 0.23e-3 * STEPS * 50e-6)
+    (tmp_path / "p.json").write_text(json.dumps({"cores": 4, "chips": 1}))
+    by_file = cli(*run, "--placement", tmp_path / "p.json", "--step-us", 50, "--prices", "loihi1-published").json
+    assert by_file["by_term"] == placed["by_term"]
+
+
+def test_energy_prints_layers_estimators_and_twins(tiny: Artefacts, tmp_path: Path) -> None:
+    result = cli("energy", tiny.network, "--samples", 8, "--cores", 4, "--out", tmp_path / "e.json")
+    assert result.code == 0
+    for word in ("qif1", "at least", "95 % over inputs", "static_power", "not priced: input_output", "loihi2", "ann_int8", "a lower bound"):
+        assert word in " ".join(result.out.split()), word
 
 
 def test_targets_lists_profiles_with_sources(tmp_path: Path) -> None:

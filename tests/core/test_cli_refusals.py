@@ -30,7 +30,7 @@ USAGE = {
 }
 
 UNKNOWN = {
-    "quantize MODEL --target loihi9": "target 'loihi9' is unknown; use one of compact16, loihi2",
+    "quantize MODEL --target loihi9": "target 'loihi9' is unknown; use one of compact16, loihi1",
     "quantize MODEL --scales median": "scales 'median' is unknown; use one of max, percentile, mse",
     "quantize MODEL --scales percentile --percentile 0": "percentile 0.0 is outside",
     "quantize MODEL --weight-bits 9": "weight_bits 9 exceeds the 8 of target 'loihi2'",
@@ -59,12 +59,15 @@ UNKNOWN = {
     "verify NET --data letters": "data set 'letters' is unknown",
     "energy NET --data letters": "data set 'letters' is unknown",
     "energy NET --prices gold": "'gold' is unknown; use one of",
-    "export NET --to netz": "format 'netz' is unknown; use one of nir, onnx, netx",
+    "export NET --to netz": "format 'netz' is unknown; use one of nir, onnx, netx, loihi2-bundle",
     "export NET --to onnx --profile best": "profile 'best' is unknown; use one of exact, float, qdq",
     "export NET --to onnx --form loop": "form 'loop' is unknown; use one of sequence, step",
     "export NET --to onnx --states q9": "states of ['q9'] were asked for",
     "export NET --to onnx --data nowhere": "nowhere",
     "export NET --to nir --inline --out x.nir": "are choices of ONNX files, not of 'nir'",
+    "energy NET --samples 4 --step-us 0": "a step of 0.0 s is not positive",
+    "energy NET --samples 4 --cores 1 --chips 2": "1 cores are fewer than 2 chips",
+    "energy NET --samples 4 --lif NET": "has quadratic populations; give a network trained with neuron 'lif'",
     "export NET --to ../../x": "format '../../x' is unknown",
     "export NET --to nir": "name the new file with --out",
     "verify NET --input CODES --data digits": "give one of them",
@@ -98,6 +101,11 @@ FILES = {
     "quantize MODEL --target wrong/empty.toml": "",
     "check NET --target wrong/folder.toml": "",
     "energy NET --prices wrong/missing.toml": "does not exist",
+    "energy NET --prices wrong/text.toml": "is not TOML",
+    "energy NET --placement wrong/missing.json": "does not exist; write it with `qif-deploy map`",
+    "energy NET --placement wrong/text.toml": "is not readable JSON",
+    "energy NET --placement MODEL": "is not readable JSON",
+    "energy NET --lif MODEL": "is not a .nir file",
 }
 
 CODES = {

@@ -29,7 +29,7 @@ from qif_deploy.simulate.engine.runner import Runner
 from qif_deploy.simulate.engine.stepwise_pass import StepwisePass
 from qif_deploy.simulate.engine.stream import Share, in_batches, run_stream
 from qif_deploy.simulate.engine.workers import cut
-from qif_deploy.simulate.op_counts import count_operations
+from qif_deploy.simulate.op_counts import count_operations, tally
 from qif_deploy.simulate.reference import run_reference
 from qif_deploy.simulate.trace import Trace
 from tests.conformance.builders import geometry, joined, neuron, overlapping_pool, wire
@@ -61,7 +61,7 @@ def test_a_stream_counts_what_a_trace_would(data: st.DataObject) -> None:
     inputs = random_inputs(graph, samples=data.draw(st.integers(1, 9)), seed=data.draw(st.integers(0, 99)))
     trace = run_reference(graph, inputs)
     threads = data.draw(st.sampled_from([1, 2, 3]))
-    found = run_stream(graph, in_batches(inputs, data.draw(st.integers(1, 9))), threads=threads)
+    found = run_stream(graph, in_batches(inputs, data.draw(st.integers(1, 9))), threads=threads, activity=True, keep_tallies=True)
     np.testing.assert_array_equal(found.readout, trace.readout)
     np.testing.assert_array_equal(found.classes, trace.readout.argmax(axis=1))
     assert found.spikes == trace.spikes()
@@ -69,6 +69,13 @@ def test_a_stream_counts_what_a_trace_would(data: st.DataObject) -> None:
         for field in type(expected).__slots__:
             np.testing.assert_array_equal(getattr(layer, field), getattr(expected, field), err_msg=f"{layer.name}.{field}")
     assert all(not counts.any() for counts in found.saturated.values())  # these networks are proven to fit
+    expected = tally(graph, trace)
+    assert found.tallies is not None
+    assert (found.tallies.samples, found.tallies.steps) == (expected.samples, expected.steps)
+    for name, rates in found.tallies.rates.items():
+        np.testing.assert_array_equal(rates, expected.rates[name])
+    for name, population in trace.populations.items():
+        np.testing.assert_array_equal(found.activity[name], population.s.sum(axis=(0, 1), dtype=np.int64))
 
 
 @pytest.mark.parametrize("case", ["saturation_above", "saturation_below_unproven", "lower_clamp", "subtract_chain"])

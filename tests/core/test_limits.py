@@ -10,13 +10,12 @@ import pytest
 from qif_deploy.analysis.census import take_census
 from qif_deploy.analysis.range_proof import Interval, prove_ranges
 from qif_deploy.errors import BackendError, FormatError, GraphError, InputError
-from qif_deploy.fidelity import compare_fidelity
+from qif_deploy.fidelity.compare import compare_fidelity
 from qif_deploy.ir.graph import Graph, QuantizedGraph
 from qif_deploy.ir.nodes import BatchNorm, CodeInput, Dense, DenseCodes, Input, Population, Readout, ReadoutCodes
 from qif_deploy.neuron.constants import FixedConstants
 from qif_deploy.neuron.params import QIFParams, ResetMode
 from qif_deploy.passes.quantize import quantize_graph
-from qif_deploy.simulate.float_sim import run_float
 from qif_deploy.simulate.reference import run_reference
 from tests.networks import LOIHI2, number_format
 
@@ -129,7 +128,7 @@ def test_a_network_without_populations_has_no_agreement() -> None:
     graph = Graph(nodes=nodes, edges=(("x", "w"), ("w", "out")))
     quantized, _ = quantize_graph(graph, LOIHI2, steps=1)
     x = {"x": np.random.default_rng(0).integers(0, 8, (1, 5, 4))}
-    found = compare_fidelity(graph, quantized, run_float(graph, x), run_reference(quantized, x), labels=None)
+    found = compare_fidelity(graph, quantized, [(x, None)])
     assert (found.spike_agreement, found.flips_per_spike) == (None, None)
 
 

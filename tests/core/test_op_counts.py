@@ -1,4 +1,4 @@
-"""Counts against brute force, prices against the arithmetic of a pocket calculator."""
+"""Counts against brute force."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qif_deploy.errors import InputError
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.ir.nodes import CodeInput, Conv2dCodes, ConvGeometry, DenseCodes, Flatten, Population, ReadoutCodes, SumPool2d
 from qif_deploy.ir.shape_inference import infer_shapes
-from qif_deploy.pricing.estimate import estimate_energy
-from qif_deploy.pricing.price_list import PRICES, load_price_list
 from qif_deploy.simulate.op_counts import count_operations, fan_out_of
 from qif_deploy.simulate.reference import run_reference
 from tests.networks import LOIHI2, chain, population, random_inputs, residual
@@ -87,52 +83,3 @@ def test_counts_follow_the_spikes() -> None:
     assert set(layers["q2"].updates) == {4 * 36 * 4}
     assert set(layers["q2"].multiplies) == {2 * 4 * 36 * 4}
     assert (layers["q2"].driven <= layers["q2"].updates).all()
-
-
-def test_energy_is_count_times_price() -> None:
-    graph = residual()
-    layers = count_operations(graph, run_reference(graph, random_inputs(graph, samples=4)))
-    estimate = estimate_energy(layers, load_price_list("loihi1"))
-    q2 = next(y for y in estimate.layers if y.name == "q2")
-    assert q2.energy_j["spike"]["typical"] == pytest.approx(np.mean(layers[1].spikes) * 69.3e-12)
-    assert estimate.at_least["low"] < estimate.at_least["typical"] < estimate.at_least["high"]
-    assert estimate.total is None
-    assert set(estimate.unpriced) == {"static_power", "routing", "embedded_cpus", "input_output"}
-    assert estimate.as_json()["total"] is None
-
-
-def test_a_term_without_a_price_is_listed_not_invented(tmp_path) -> None:
-    text = (PRICES / "loihi1.toml").read_text()
-    start = text.index("[terms.spike]")
-    cut = tmp_path / "mine.toml"
-    cut.write_text(text[:start] + text[text.index("[terms.", start + 1) :])
-    graph = residual()
-    estimate = estimate_energy(count_operations(graph, run_reference(graph, random_inputs(graph, samples=2))), load_price_list(str(cut)))
-    assert "spike" in estimate.unpriced
-    assert estimate.total is None
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("[terms.spike]", "[terms.spikes]", r"terms \['spikes'\] are unknown"),
-        ('unit = "pJ"', 'unit = "eV"', "unit 'eV'"),
-        ("value = 23.6", "value = 99.0", "is not ordered"),
-        ('grade = "simulated"', 'grade = "guessed"', "grade 'guessed'"),
-        ("[unpriced]", "[unpriced", "is not TOML"),
-        ('meaning = "one spike emitted, within its tile"', "", "needs exactly meaning"),
-        ('source = "', 'source = "" # "', "is not TOML|not a text|needs exactly"),
-    ],
-)
-def test_a_bad_price_list_gets_one_clear_line(tmp_path, old: str, new: str, message: str) -> None:
-    text = (PRICES / "loihi1.toml").read_text()
-    assert old in text
-    bad = tmp_path / "bad.toml"
-    bad.write_text(text.replace(old, new, 1))
-    with pytest.raises(InputError, match=message):
-        load_price_list(str(bad))
-
-
-def test_an_unknown_price_list_names_the_known_ones() -> None:
-    with pytest.raises(InputError, match="price list 'loihi9' is unknown; use one of loihi1"):
-        load_price_list("loihi9")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from qif_deploy.errors import InputError
-from qif_deploy.fidelity import compare_fidelity
+from qif_deploy.fidelity.compare import compare_fidelity
 from qif_deploy.simulate.compare import compare_traces
 from qif_deploy.simulate.float_sim import run_float
 from qif_deploy.simulate.inputs import encode, prepare_inputs
@@ -117,7 +117,7 @@ def test_fidelity_of_a_network_with_itself_and_with_a_damaged_one() -> None:
     inputs = images(60)
     exact, integer = run_float(graph, inputs), run_reference(quantized, inputs)
     labels = exact.readout.argmax(axis=1)
-    found = compare_fidelity(graph, quantized, exact, integer, labels=labels, single=run_float(graph, inputs, dtype=np.float32))
+    found = compare_fidelity(graph, quantized, [(inputs, labels)])
     assert found.accuracy_float == 1.0
     assert found.noise_floor is not None
     assert found.noise_floor < found.flips_per_spike
@@ -134,6 +134,6 @@ def test_fidelity_of_a_network_with_itself_and_with_a_damaged_one() -> None:
     q1 = quantized.population("q1")
     later = replace(q1, constants=replace(q1.constants, theta=q1.constants.theta * 2))
     damaged = replace(quantized, nodes=dict(quantized.nodes) | {"q1": later})
-    worse = compare_fidelity(graph, damaged, exact, run_reference(damaged, inputs), labels=None)
+    worse = compare_fidelity(graph, damaged, [(inputs, None)])
     assert worse.layers[0].flips_per_spike > 4 * found.layers[0].flips_per_spike
     assert worse.accuracy_integer is None

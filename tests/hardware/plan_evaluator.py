@@ -8,7 +8,7 @@ from qif_deploy.ir.nodes import Reduce
 from qif_deploy.neuron.fixed_step import fixed_step
 from qif_deploy.simulate.trace import PopulationTrace, Trace
 from qif_hardware.lava.layout import frames_from_lava, frames_to_lava
-from qif_hardware.lava.plan import ConvPlan, DensePlan, LavaPlan
+from qif_hardware.lava.plan import ConvPlan, DensePlan, LavaPlan, SparsePlan, SynapsePlan
 
 
 def convolve(signal: np.ndarray, plan: ConvPlan) -> np.ndarray:
@@ -38,14 +38,30 @@ def dense(signal: np.ndarray, plan: DensePlan) -> np.ndarray:
     return doubled // 2
 
 
-def branch(plan: ConvPlan | DensePlan, signal: np.ndarray) -> np.ndarray:
+def sparse(signal: np.ndarray, plan: SparsePlan) -> np.ndarray:
+    """Lava's Sparse, as Dense; the sums are laid out as the plan says."""
+    weight = np.zeros((plan.starts.size - 1, plan.inputs), np.int64)
+    for row in range(len(weight)):
+        entries = slice(plan.starts[row], plan.starts[row + 1])
+        assert len(set(plan.columns[entries].tolist())) == entries.stop - entries.start, "an entry comes twice"
+        weight[row, plan.columns[entries]] = plan.values[entries]
+    return dense(signal, DensePlan(name=plan.name, wire=plan.wire, weight=weight, shift=0)).reshape(-1, *plan.shape)
+
+
+def branch(plan: SynapsePlan, signal: np.ndarray) -> np.ndarray:
     signal = np.array(signal)
     if plan.wire.keep is not None:
         signal[:, plan.wire.keep[0] :] = 0
         signal[:, :, plan.wire.keep[1] :] = 0
     if plan.wire.message_bits == 0:
         signal = signal.astype(bool)
-    return (convolve(signal, plan) if isinstance(plan, ConvPlan) else dense(signal, plan)) << plan.shift
+    match plan:
+        case ConvPlan():
+            return convolve(signal, plan) << plan.shift
+        case DensePlan():
+            return dense(signal, plan) << plan.shift
+        case SparsePlan():
+            return sparse(signal, plan) << plan.shift
 
 
 def run_plan_in_numpy(plan: LavaPlan, inputs: dict[str, np.ndarray]) -> Trace:
@@ -69,6 +85,6 @@ def run_plan_in_numpy(plan: LavaPlan, inputs: dict[str, np.ndarray]) -> Trace:
         signals[node.name] = s.astype(np.int64)
         recorded = {"i": i.astype(np.int32), "u": u.astype(np.int32), "s": s}
         populations[node.name] = PopulationTrace(**{k: frames_from_lava(v, plan.steps) for k, v in recorded.items()})
-    (last,) = plan.readout.branches
-    i = (branch(last, signals[last.wire.source]) + plan.readout.bias).reshape(-1, plan.steps, plan.readout.bias.size)
+    i = sum(branch(last, signals[last.wire.source]) for last in plan.readout.branches)
+    i = (i + plan.readout.bias).reshape(-1, plan.steps, plan.readout.bias.size)
     return Trace(inputs=inputs, populations=populations, readout=i.sum(axis=1) if plan.readout.reduce is Reduce.SUM else i[:, -1])

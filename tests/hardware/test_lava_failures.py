@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,13 +17,16 @@ import numpy as np
 import pytest
 
 from qif_deploy.errors import BackendError, BackendTimeout, MissingDependencyError
+from qif_deploy.simulate.compare import compare_traces
 from qif_deploy.simulate.inputs import prepare_inputs
-from qif_hardware.lava import _lava, process_group
+from qif_deploy.simulate.reference import run_reference
+from qif_hardware.lava import _lava, compat, process_group
 from qif_hardware.lava.executor_kind import Executor
 from qif_hardware.lava.lowering import lower
 from qif_hardware.lava.process_group import end_group, living_members
 from qif_hardware.lava.run import run_lava, run_plan
 from tests.hardware.lava_marks import NEEDS_LAVA
+from tests.hardware.lava_soak import soak
 from tests.networks import chain, random_inputs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +40,10 @@ def lava(test):
 
 @pytest.fixture
 def nothing_left(tmp_path, monkeypatch):
-    """Give the run a temporary folder of its own and check afterwards what remains of its group."""
+    """Give the run a temporary folder of its own and check afterwards what remains of its group.
+
+    Yields the segments of shared memory that were seen; ``look`` as progress sees them while it runs.
+    """
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     groups, segments = [], set()
     popen, mapped = subprocess.Popen, process_group.shared_segments
@@ -72,6 +80,75 @@ def test_a_model_that_raises_surfaces_its_message_and_its_traceback(nothing_left
     assert executor is Executor.IN_PROCESS or nothing_left, "the run had shared memory to release"
 
 
+def look(_fraction: float) -> None:
+    """Note the shared memory of this test's worker."""
+    for child in _children(os.getpid()):
+        process_group.shared_segments(living_members(child))
+
+
+def inject(monkeypatch, code: str) -> None:
+    """Have the next workers run ``code`` before they start."""
+    popen = subprocess.Popen
+
+    def started(command, *args, **kwargs):
+        if "qif_hardware.lava.worker" in command:
+            at = command.index("-m")
+            script = f"{code}\nimport runpy\nrunpy.run_module('qif_hardware.lava.worker', run_name='__main__')\n"
+            command = [*command[:at], "-c", script, *command[at + 2 :]]
+        return popen(command, *args, **kwargs)
+
+    monkeypatch.setattr(subprocess, "Popen", started)
+
+
+RAISE_AT_DEPTH = """
+from qif_hardware.lava.sample_window import SampleWindow
+frame = SampleWindow.frame
+def raising(self, time_step):
+    if (self.depth, time_step) == ({depth}, 9):
+        raise ArithmeticError("injected")
+    return frame(self, time_step)
+SampleWindow.frame = raising
+"""
+
+
+FORGET_TO_STOP = """
+from qif_hardware.lava.compat import compat_wanted, patch_lava
+if compat_wanted():
+    patch_lava()
+from lava.magma.core.process.process import AbstractProcess
+AbstractProcess.stop = lambda self: None
+"""
+
+
+@lava
+@pytest.mark.parametrize(("process", "depth"), [("q1", 1), ("q3", 3), ("out", 4)])
+def test_a_model_that_raises_in_the_middle_or_at_the_end_surfaces_its_message(nothing_left, monkeypatch, process, depth):
+    inject(monkeypatch, RAISE_AT_DEPTH.format(depth=depth))
+    graph = chain()
+    with pytest.raises(BackendError, match=rf"^Lava backend: process '{process}': ArithmeticError: injected; the run was ended$") as caught:
+        run_lava(graph, random_inputs(graph, samples=4), time_limit_s=90, progress=look)
+    assert not isinstance(caught.value, BackendTimeout)
+    assert "raising" in str(caught.value.__cause__)
+    assert nothing_left, "the run had shared memory to release"
+
+
+@lava
+def test_a_run_that_forgets_to_stop_leaves_nothing_behind(nothing_left, monkeypatch):
+    inject(monkeypatch, FORGET_TO_STOP)
+    graph = chain()
+    inputs = random_inputs(graph, samples=2)
+    trace = run_lava(graph, inputs, time_limit_s=90, progress=look)
+    assert compare_traces(run_reference(graph, prepare_inputs(graph, inputs, steps=4)), trace).first_mismatch is None
+    assert nothing_left, "nobody had released the shared memory before"
+
+
+@lava
+def test_runs_in_a_row_leave_nothing_behind(tmp_path, monkeypatch):
+    """Five here; fifty: ``python -m tests.hardware.lava_soak 50``."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert soak(5) == []
+
+
 @lava
 def test_a_process_graph_that_cannot_be_built_surfaces_its_message(nothing_left):
     graph = chain()
@@ -88,9 +165,8 @@ def test_a_time_limit_that_is_too_short_ends_the_run(nothing_left):
     inputs = random_inputs(graph, samples=10000)
     started = time.monotonic()
     with pytest.raises(BackendTimeout, match=r"of 40000 frames .* after the limit of 6 s; raise the time limit"):
-        run_lava(graph, inputs, time_limit_s=6)  # enough for Lava to start beside other tests
+        run_lava(graph, inputs, time_limit_s=6, progress=look)
     assert time.monotonic() - started < 14
-    assert nothing_left, "the run had shared memory to release"
 
 
 @lava
@@ -120,30 +196,52 @@ def test_an_interrupt_ends_the_run(nothing_left):
 
 
 @lava
+@pytest.mark.parametrize("impatient", [False, True])
+def test_ctrl_c_in_a_script_leaves_nothing_behind(tmp_path, impatient):
+    """Once, and again while it is cleaning up."""
+    with caller(tmp_path) as (script, worker, segments):
+        script.send_signal(signal.SIGINT)
+        if impatient:
+            time.sleep(0.2)
+            script.send_signal(signal.SIGINT)
+        assert script.wait(timeout=15) != 0
+    assert_gone(tmp_path, worker, segments)
+
+
+@lava
 def test_a_caller_that_is_killed_leaves_nothing_behind(tmp_path):
+    with caller(tmp_path) as (script, worker, segments):
+        script.kill()
+    assert_gone(tmp_path, worker, segments)
+
+
+@contextmanager
+def caller(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int, set[str]]]:
+    """A script in the midst of a long run: its process, its worker's, and the shared memory of that."""
     script = tmp_path / "script.py"
     script.write_text(
         "from tests.networks import chain, random_inputs\n"
         "from qif_hardware.lava.run import run_lava\n"
         "run_lava(chain(), random_inputs(chain(), samples=5000), progress=lambda f: print(f, flush=True))\n"
     )
-    folder = tmp_path / "tmp"
-    folder.mkdir()
-    with subprocess.Popen(
-        [sys.executable, str(script)], env={"PYTHONPATH": str(ROOT), "TMPDIR": str(folder)}, stdout=subprocess.PIPE, text=True
-    ) as caller:
-        assert caller.stdout is not None
-        while float(caller.stdout.readline()) == 0.0:
+    (tmp_path / "tmp").mkdir()
+    env = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "tmp")}
+    with subprocess.Popen([sys.executable, str(script)], env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        while float(process.stdout.readline()) == 0.0:
             pass
-        workers = [child for child in _children(caller.pid) if os.getpgid(child) == child]
-        segments = process_group.shared_segments(living_members(workers[0]))
-        caller.kill()
-    assert segments
+        (worker,) = [child for child in _children(process.pid) if os.getpgid(child) == child]
+        segments = process_group.shared_segments(living_members(worker))
+        assert segments
+        yield process, worker, segments
+
+
+def assert_gone(tmp_path: Path, worker: int, segments: set[str]) -> None:
     deadline = time.monotonic() + 10
-    while living_members(workers[0]) and time.monotonic() < deadline:
+    while living_members(worker) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert living_members(workers[0]) == []
-    assert list(folder.iterdir()) == []
+    assert living_members(worker) == []
+    assert list((tmp_path / "tmp").iterdir()) == []
     assert [name for name in segments if (Path("/dev/shm") / name).exists()] == []
 
 
@@ -167,6 +265,7 @@ def test_a_missing_or_unsupported_lava_is_an_error_with_the_install_line(monkeyp
 
     monkeypatch.setattr(_lava.importlib.metadata, "version", installed)
     monkeypatch.setattr(_lava.sys, "version_info", python)
+    monkeypatch.delenv(compat.SWITCH, raising=False)
     with pytest.raises(MissingDependencyError, match=r"pip install 'qif-deploy\[lava\]'"):
         run_lava(chain(), {"image": np.zeros((1, 1, 8, 8), np.int64)})
 

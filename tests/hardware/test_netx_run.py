@@ -42,7 +42,7 @@ if __name__ == "__main__":
     source = CodeSource(name="source", shape=network.inp.shape, codes_file=str(folder / "codes.npy"))
     source.s_out.connect(network.inp)
     readout = Readout(
-        name="readout", bias=np.zeros(network.out.shape, np.int64), reduce=Reduce.SUM, branch=BranchScale(halvings=0, shift=0),
+        name="readout", bias=np.zeros(network.out.shape, np.int64), reduce=Reduce.SUM, branches=[BranchScale(halvings=0, shift=0)],
         window=SampleWindow(depth=len(network), steps=steps, samples=samples),
         readout_file=str(folder / "readout.npy"), progress_file=str(folder / "progress.npy"),
     )

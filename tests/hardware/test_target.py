@@ -14,7 +14,7 @@ def test_every_number_of_every_profile_has_a_source() -> None:
     for target in list_targets():
         assert {number.name for number in target.numbers} == {"weight_bits", "coef_bits", "state_bits", "product_bits"}
         assert all(number.source and number.date and number.unit == "bit" for number in target.numbers)
-        assert target.number_format.name == target.name
+        assert target.number_format.name == ("loihi2" if target.name.startswith("loihi2-") else target.name)
         assert target.as_json()["rounding_source"]
 
 
@@ -48,7 +48,10 @@ def test_a_bad_profile_gets_one_clear_line(tmp_path: Path, old: str, new: str, m
 
 
 def test_an_unknown_or_missing_profile_is_told() -> None:
-    with pytest.raises(InputError, match="target 'loihi3' is unknown; use one of compact16, loihi2, w4, wide, or the path"):
+    with pytest.raises(
+        InputError,
+        match="target 'loihi3' is unknown; use one of compact16, loihi1, loihi2, loihi2-brief, loihi2-lava, w4, wide, or the path",
+    ):
         load_target("loihi3")
     with pytest.raises(InputError, match=r"'nowhere\.toml' does not exist"):
         load_target("nowhere.toml")

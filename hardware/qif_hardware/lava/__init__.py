@@ -2,3 +2,7 @@
 
 Importing this package does not import Lava; only the worker process does.
 """
+
+from pkgutil import extend_path
+
+__path__ = extend_path(__path__, __name__)

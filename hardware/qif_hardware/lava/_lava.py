@@ -10,12 +10,13 @@ import importlib.metadata
 import sys
 
 from qif_deploy.errors import MissingDependencyError
+from qif_hardware.lava import compat
 
 SUPPORTED_LAVA = "0.10."
 """The runtime's private names that the guarded run reads are those of 0.10, the last release."""
 
 SUPPORTED_PYTHON = (3, 10)
-"""The only Python that lava-nc 0.10 installs on and that this backend is tested on."""
+"""The only Python that lava-nc 0.10 installs on; ``compat`` has newer ones."""
 
 INSTALL_LINE = "pip install 'qif-deploy[lava]'"
 
@@ -24,15 +25,22 @@ def require_lava() -> str:
     """Return the version of the installed lava-nc.
 
     Raises:
-        MissingDependencyError: this is not Python 3.10, lava-nc is not installed, or its version is not supported.
+        MissingDependencyError: this is not Python 3.10 (nor a newer one with ``compat`` switched on), lava-nc is not installed, or its
+            version is not supported.
     """
-    if sys.version_info[:2] != SUPPORTED_PYTHON:
-        found = ".".join(map(str, sys.version_info[:2]))
-        raise MissingDependencyError(f"Lava backend: Python {found} is running, lava-nc needs 3.10; use Python 3.10 and {INSTALL_LINE}")
+    python = sys.version_info[:2]
+    patched = compat.compat_wanted() and SUPPORTED_PYTHON < python <= compat.NEWEST_PYTHON
+    if python != SUPPORTED_PYTHON and not patched:
+        found = ".".join(map(str, python))
+        raise MissingDependencyError(
+            f"Lava backend: Python {found} is running, lava-nc needs 3.10; use Python 3.10 and {INSTALL_LINE}, "
+            f"or see {compat.SWITCH} in docs/lava.md"
+        )
     try:
         version = importlib.metadata.version("lava-nc")
     except importlib.metadata.PackageNotFoundError:
-        raise MissingDependencyError(f"Lava backend: package 'lava-nc' is not installed; {INSTALL_LINE} (Python 3.10)") from None
+        line = compat.INSTALL_LINE if patched else f"{INSTALL_LINE} (Python 3.10)"
+        raise MissingDependencyError(f"Lava backend: package 'lava-nc' is not installed; {line}") from None
     if not version.startswith(SUPPORTED_LAVA):
         raise MissingDependencyError(f"Lava backend: lava-nc {version} is installed, {SUPPORTED_LAVA}x is needed; {INSTALL_LINE}")
     return version

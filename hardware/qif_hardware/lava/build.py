@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from lava.proc.conv.process import Conv
 from lava.proc.dense.process import Dense
+from lava.proc.sparse.process import Sparse
 from lava.utils.weightutils import SignMode
+from scipy.sparse import csr_matrix
+from typing_extensions import assert_never
 
 from qif_hardware.lava.job_files import JobFiles
-from qif_hardware.lava.plan import CONV_HALVINGS, DENSE_HALVINGS, ConvPlan, DensePlan, LavaPlan, PopulationPlan, SynapsePlan
-from qif_hardware.lava.qif.process import QIF, BranchScale, CodeSource, QIFJoin, Readout, Relay, TraceFiles
+from qif_hardware.lava.plan import ConvPlan, DensePlan, LavaPlan, PopulationPlan, SparsePlan, SynapsePlan, halvings
+from qif_hardware.lava.qif.process import IN_PORTS, QIF, BranchScale, CodeSource, QIFJoin, Readout, Relay, TraceFiles
 from qif_hardware.lava.sample_window import SampleWindow
 
 Process = Any  # Lava ships no types
@@ -55,37 +59,36 @@ def _population(plan: LavaPlan, index: int, node: PopulationPlan, files: JobFile
         window=_window(plan, node.depth, samples),
         trace=TraceFiles(*(str(files.trace(index, quantity)) for quantity in TraceFiles._fields)),
     )
-    ports = [neuron.a_in] if len(node.branches) == 1 else [neuron.a_in, neuron.b_in]
-    for branch, port in zip(node.branches, ports, strict=True):
-        _synapse(branch, outputs[branch.wire.source]).a_out.connect(port)
+    _connect(neuron, node.branches, outputs)
     return neuron
 
 
 def _readout(plan: LavaPlan, files: JobFiles, samples: int, outputs: dict[str, Process]) -> Process:
-    (branch,) = plan.readout.branches
     readout = Readout(
         name=plan.readout.name,
         bias=plan.readout.bias,
         reduce=plan.readout.reduce,
-        branch=_scale(branch),
+        branches=[_scale(branch) for branch in plan.readout.branches],
         window=_window(plan, plan.readout.depth, samples),
         readout_file=str(files.readout),
         progress_file=str(files.progress),
     )
-    _synapse(branch, outputs[branch.wire.source]).a_out.connect(readout.a_in)
+    _connect(readout, plan.readout.branches, outputs)
     return readout
 
 
+def _connect(node: Process, branches: Sequence[SynapsePlan], outputs: Mapping[str, Process]) -> None:
+    """Create the synapses of ``node``, one for each of its ports."""
+    for branch, port in zip(branches, IN_PORTS, strict=False):
+        _synapse(branch, outputs[branch.wire.source]).connect(getattr(node, port))
+
+
 def _scale(branch: SynapsePlan) -> BranchScale:
-    match branch:
-        case DensePlan():
-            return BranchScale(halvings=DENSE_HALVINGS, shift=branch.shift)
-        case ConvPlan():
-            return BranchScale(halvings=CONV_HALVINGS, shift=branch.shift)
+    return BranchScale(halvings=halvings(branch), shift=branch.shift)
 
 
 def _synapse(plan: SynapsePlan, source: Process) -> Process:
-    """Create Lava's own synapse process and connect it to ``source``, through a relay where the plan has one."""
+    """Create Lava's own synapse process, connect it to ``source`` (through a relay where the plan has one), return its out-port."""
     signal = source.s_out
     if not plan.wire.direct:
         relay = Relay(name=f"{plan.name}.relay", shape=signal.shape, delay=plan.wire.delay, keep=plan.wire.keep)
@@ -104,8 +107,19 @@ def _synapse(plan: SynapsePlan, source: Process) -> Process:
                 num_message_bits=plan.wire.message_bits,
             )
             signal.connect(conv.s_in)
-            return conv
+            return conv.a_out
         case DensePlan():
             dense = Dense(name=plan.name, weights=np.array(plan.weight), sign_mode=SignMode.MIXED, num_message_bits=plan.wire.message_bits)
-            (signal if len(signal.shape) == 1 else signal.flatten()).connect(dense.s_in)
-            return dense
+            _flat(signal).connect(dense.s_in)
+            return dense.a_out
+        case SparsePlan():
+            matrix = csr_matrix((plan.values, plan.columns, plan.starts), shape=(plan.starts.size - 1, plan.inputs))
+            sparse = Sparse(name=plan.name, weights=matrix, sign_mode=SignMode.MIXED, num_message_bits=plan.wire.message_bits)
+            _flat(signal).connect(sparse.s_in)
+            return sparse.a_out.reshape(plan.shape)
+        case _:
+            assert_never(plan)
+
+
+def _flat(signal: Any) -> Any:
+    return signal if len(signal.shape) == 1 else signal.flatten()

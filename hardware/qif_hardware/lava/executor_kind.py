@@ -1,4 +1,4 @@
-"""Which of the two executors runs the compiled process models."""
+"""Which of the two executors runs the compiled process models, and which models they are."""
 
 from __future__ import annotations
 
@@ -10,3 +10,10 @@ class Executor(enum.Enum):
 
     PROCESS = "process"
     IN_PROCESS = "in_process"
+
+
+class Arithmetic(enum.Enum):
+    """Lava's tag of the models: the project's integers, or the same network in floats."""
+
+    FIXED_PT = "fixed_pt"
+    FLOATING_PT = "floating_pt"

@@ -18,6 +18,8 @@ from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal
 
 from qif_deploy.errors import BackendError
 from qif_hardware.lava.build import Network
+from qif_hardware.lava.discovery import discovery_once
+from qif_hardware.lava.executor_kind import Arithmetic
 
 POLL_S = 0.005
 GRACE_S = 2.0
@@ -32,21 +34,23 @@ class ModelError(BackendError):
         self.traceback = traceback
 
 
-def run_config() -> Any:
-    """Return the run configuration: the integer models."""
-    return Loihi2SimCfg(select_tag="fixed_pt")
+def run_config(arithmetic: Arithmetic) -> Any:
+    """Return the run configuration that selects the models of ``arithmetic``."""
+    return Loihi2SimCfg(select_tag=arithmetic.value)
 
 
-def run_guarded(network: Network) -> None:
+def run_guarded(network: Network, arithmetic: Arithmetic = Arithmetic.FIXED_PT) -> None:
     """Run in Lava's normal runtime, one OS process per Lava process, to the end.
 
     Raises:
         ModelError: a model raised or its OS process ended.
     """
     root = network.root
-    root.create_runtime(run_cfg=run_config())
+    config = run_config(arithmetic)
+    with discovery_once():
+        root.create_runtime(run_cfg=config)
     runtime = root.runtime
-    root.run(condition=RunSteps(num_steps=network.steps, blocking=False), run_cfg=run_config())
+    root.run(condition=RunSteps(num_steps=network.steps, blocking=False), run_cfg=config)
     ports = runtime.service_to_runtime
     while not all(port.probe() for port in ports):
         _raise_dead(runtime)
@@ -59,21 +63,36 @@ def run_guarded(network: Network) -> None:
 
 def _raise_after_error(runtime: Any) -> None:
     """The runtime reports an error; the model that caused it is about to deliver its exception."""
-    deadline = time.monotonic() + GRACE_S
-    while time.monotonic() < deadline:
-        _raise_dead(runtime)
-        time.sleep(POLL_S)
+    _wait_for_exception(runtime)
+    _raise_dead(runtime)
     raise ModelError("the runtime reported an error without a cause", "")
 
 
 def _raise_dead(runtime: Any) -> None:
-    """Raise for the first OS process that has ended or delivered an exception."""
+    """Raise for an OS process that has delivered an exception, else for the first that has ended."""
+    actors = runtime._messaging_infrastructure.actors
+    ended = [not actor.is_alive() for actor in actors]
+    if not any(ended):
+        return
+    # An error ends the innocent too, with exit code 0: the one that raised may be further down the list, or not be heard of yet.
+    _wait_for_exception(runtime)
+    position = min((n for n, gone in enumerate(ended) if gone), key=lambda n: (not actors[n].exitcode, n))
+    raise ModelError(f"{_name(runtime, position)} ended with exit code {actors[position].exitcode}", "")
+
+
+def _wait_for_exception(runtime: Any) -> None:
+    """Raise the first exception that some OS process delivers within the grace."""
+    deadline = time.monotonic() + GRACE_S
+    while True:
+        for position, actor in enumerate(runtime._messaging_infrastructure.actors):
+            if actor.exception is not None:
+                error, traceback = actor.exception
+                raise ModelError(f"{_name(runtime, position)}: {type(error).__name__}: {error}", traceback)
+        if time.monotonic() > deadline:
+            return
+        time.sleep(POLL_S)
+
+
+def _name(runtime: Any, position: int) -> str:
     names = [process.name for process in runtime._executable.proc_builders]
-    for position, actor in enumerate(runtime._messaging_infrastructure.actors):
-        alive = actor.is_alive()  # before the exception: one that is sent between the two is then still found
-        name = f"process {names[position]!r}" if position < len(names) else "the runtime service"
-        if actor.exception is not None:
-            error, traceback = actor.exception
-            raise ModelError(f"{name}: {type(error).__name__}: {error}", traceback)
-        if not alive:
-            raise ModelError(f"{name} ended with exit code {actor.exitcode}", "")
+    return f"process {names[position]!r}" if position < len(names) else "the runtime service"

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from qif_deploy.errors import BackendError
 from qif_hardware.lava.build import Network
+from qif_hardware.lava.discovery import discovery_once
+from qif_hardware.lava.executor_kind import Arithmetic
 from qif_hardware.lava.guarded_run import ModelError, run_config
 
 
@@ -44,13 +46,10 @@ class QueuePort:
         return self.queue.popleft()
 
 
-def run_in_process(network: Network) -> None:
-    """Compile, connect the models by queues, and step them ``network.steps`` times.
-
-    Raises:
-        ModelError: a model raised, or sent or received what it should not.
-    """
-    executable = network.root.compile(run_config())
+def connected_models(root: Any, arithmetic: Arithmetic) -> list[tuple[str, Any]]:
+    """Compile the network of process ``root``; return name and model of every process, connected by queues, sources first."""
+    with discovery_once():
+        executable = root.compile(run_config(arithmetic))
     order: graphlib.TopologicalSorter[Any] = graphlib.TopologicalSorter(dict.fromkeys(executable.proc_builders, ()))
     for channel in executable.channel_builders:
         source, target = channel.src_port_initializer, channel.dst_port_initializer
@@ -62,11 +61,25 @@ def run_in_process(network: Network) -> None:
         reader.set_csp_ports([receiver])
         reader.add_csp_port_mapping(create_port_id(channel.src_process.id, source.name), receiver)
         order.add(channel.dst_process, channel.src_process)
-    models = [(process.name, executable.proc_builders[process].build()) for process in order.static_order()]
+    return [(process.name, executable.proc_builders[process].build()) for process in order.static_order()]
+
+
+def step_all(models: list[tuple[str, Any]]) -> None:
+    """Run one step of every model.
+
+    Raises:
+        ModelError: a model raised, or sent or received what it should not.
+    """
+    for name, model in models:
+        model.time_step += 1
+        try:
+            model.run_spk()
+        except Exception as error:
+            raise ModelError(f"process {name!r}: {type(error).__name__}: {error}", traceback.format_exc()) from error
+
+
+def run_in_process(network: Network, arithmetic: Arithmetic = Arithmetic.FIXED_PT) -> None:
+    """Compile, connect the models by queues, and step them ``network.steps`` times; raises as ``step_all``."""
+    models = connected_models(network.root, arithmetic)
     for _ in range(network.steps):
-        for name, model in models:
-            model.time_step += 1
-            try:
-                model.run_spk()
-            except Exception as error:
-                raise ModelError(f"process {name!r}: {type(error).__name__}: {error}", traceback.format_exc()) from error
+        step_all(models)

@@ -9,22 +9,34 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qif_deploy.shapes import InputCodes
+from qif_deploy.simulate.float_sim import FloatPopulationTrace, FloatTrace
 from qif_deploy.simulate.trace import PopulationTrace, Trace
+from qif_hardware.lava.executor_kind import Arithmetic
 from qif_hardware.lava.layout import frames_from_lava, frames_to_lava
 from qif_hardware.lava.plan import LavaPlan
 
 FOLDER_PREFIX = "qif_lava_"
 _create_array: Any = np.lib.format.open_memmap  # Any: untyped in numpy 1
-TRACE_DTYPES = {"i": np.int32, "u": np.int32, "s": np.uint8}
+Recorded = type[np.int32] | type[np.float64] | type[np.uint8]
+TRACE_DTYPES: dict[Arithmetic, dict[str, Recorded]] = {
+    Arithmetic.FIXED_PT: {"i": np.int32, "u": np.int32, "s": np.uint8},
+    Arithmetic.FLOATING_PT: {"i": np.float64, "u": np.float64, "s": np.uint8},
+}
+READOUT_DTYPES = {Arithmetic.FIXED_PT: np.int64, Arithmetic.FLOATING_PT: np.float64}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFiles:
-    """Paths in ``directory``. Numbered by position in the plan, since names of nodes may be too long for a file."""
+    """Paths in ``directory``. Numbered by position in the plan, since names of nodes may be too long for a file.
+
+    ``arithmetic`` says what the models record: integers or floats.
+    """
 
     directory: Path
+    arithmetic: Arithmetic = Arithmetic.FIXED_PT
 
     def codes(self, index: int) -> Path:
         """Input codes int32 ``(frame, ...)`` in Lava's axes."""
@@ -36,7 +48,7 @@ class JobFiles:
 
     @property
     def readout(self) -> Path:
-        """Readout int64 ``(sample, class)``."""
+        """Readout int64 or float64 ``(sample, class)``."""
         return self.directory / "readout.npy"
 
     @property
@@ -60,19 +72,28 @@ class JobFiles:
             np.save(self.codes(index), frames_to_lava(inputs[source.name]).astype(np.int32))
         frames = plan.steps * samples
         for index, population in enumerate(plan.populations):
-            for quantity, dtype in TRACE_DTYPES.items():
+            for quantity, dtype in TRACE_DTYPES[self.arithmetic].items():
                 # A sparse file: the pages that the models write are the only ones that take memory or disk.
                 _create_array(self.trace(index, quantity), mode="w+", dtype=dtype, shape=(frames, *population.shape))
-        np.save(self.readout, np.zeros((samples, plan.readout.bias.size), np.int64))
+        np.save(self.readout, np.zeros((samples, plan.readout.bias.size), READOUT_DTYPES[self.arithmetic]))
         np.save(self.progress, np.zeros(1, np.int64))
 
     def read(self, plan: LavaPlan, inputs: Mapping[str, InputCodes]) -> Trace:
         """Return what the models recorded, in torch's axes and aligned to the reference's steps."""
+        populations = {p.name: PopulationTrace(**self._recorded(plan, index)) for index, p in enumerate(plan.populations)}
+        return Trace(inputs=inputs, populations=populations, readout=np.load(self.readout))
+
+    def read_float(self, plan: LavaPlan) -> FloatTrace:
+        """Return what the float models recorded, as ``read`` does; ``x`` is the current without bias, in codes."""
         populations = {}
         for index, population in enumerate(plan.populations):
-            recorded = {q: frames_from_lava(np.load(self.trace(index, q), mmap_mode="r"), plan.steps) for q in TRACE_DTYPES}
-            populations[population.name] = PopulationTrace(**recorded)
-        return Trace(inputs=inputs, populations=populations, readout=np.load(self.readout))
+            recorded = self._recorded(plan, index)
+            populations[population.name] = FloatPopulationTrace(x=recorded["i"], u=recorded["u"], s=recorded["s"])
+        return FloatTrace(populations=populations, readout=np.load(self.readout))
+
+    def _recorded(self, plan: LavaPlan, index: int) -> dict[str, NDArray[Any]]:
+        quantities = TRACE_DTYPES[self.arithmetic]
+        return {q: frames_from_lava(np.load(self.trace(index, q), mmap_mode="r"), plan.steps) for q in quantities}
 
     def frames_done(self) -> int:
         """Frames that have reached the readout so far."""

@@ -17,7 +17,7 @@ from qif_deploy.neuron.constants import FixedConstants
 from qif_deploy.shapes import ChannelCodes, Shape, frozen
 
 DENSE_HALVINGS = 1
-"""Lava's Dense keeps even weights only when signs are mixed: it gets ``2 * w``, and the neuron halves the sum once."""
+"""Lava's Dense and Sparse keep even weights only when signs are mixed: they get ``2 * w``, the neuron halves the sum once."""
 
 CONV_HALVINGS = 0
 """Lava's Conv keeps every weight, and doubling would cost a bit of its 24-bit sums."""
@@ -73,7 +73,33 @@ class DensePlan:
         object.__setattr__(self, "weight", frozen(self.weight, np.int32))
 
 
-SynapsePlan = ConvPlan | DensePlan
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SparsePlan:
+    """One Sparse process on the flattened source: ``(weight @ s / 2) << shift``, laid out as ``shape``.
+
+    The matrix ``(out, in)`` in compressed rows: row n holds ``values[starts[n]:starts[n + 1]]``, which are even, in ``columns``.
+    """
+
+    name: str
+    wire: Wire
+    values: Annotated[NDArray[np.int32], "(entry,)"]
+    columns: Annotated[NDArray[np.int32], "(entry,)"]
+    starts: Annotated[NDArray[np.int32], "(out + 1,)"]
+    inputs: int
+    shape: Shape
+    shift: int
+
+    def __post_init__(self) -> None:
+        for name in ("values", "columns", "starts"):
+            object.__setattr__(self, name, frozen(getattr(self, name), np.int32))
+
+
+SynapsePlan = ConvPlan | DensePlan | SparsePlan
+
+
+def halvings(synapse: SynapsePlan) -> int:
+    """Return how often the neuron halves the sums of ``synapse``, exactly."""
+    return CONV_HALVINGS if isinstance(synapse, ConvPlan) else DENSE_HALVINGS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +112,7 @@ class InputPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PopulationPlan:
-    """One neuron process; ``depth`` synapses lie between it and the inputs."""
+    """One neuron process; ``depth`` synapses lie between it and the inputs. Several synapses add up in it."""
 
     name: str
     shape: Shape
@@ -122,6 +148,11 @@ class LavaPlan:
     def latency(self) -> int:
         """Steps that the pipeline adds to a run."""
         return self.readout.depth
+
+    @property
+    def synapses(self) -> tuple[SynapsePlan, ...]:
+        """Every synapse process."""
+        return sum((node.branches for node in self.populations), ()) + self.readout.branches
 
     def lava_steps(self, samples: int) -> int:
         """Return the steps of one run over ``samples`` samples streamed back to back."""

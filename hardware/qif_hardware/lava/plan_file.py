@@ -15,12 +15,12 @@ from qif_deploy.fixedpoint import NumberFormat, RoundingMode
 from qif_deploy.ir.nodes import Reduce
 from qif_deploy.neuron.constants import FixedConstants
 from qif_deploy.neuron.params import ResetMode
-from qif_hardware.lava.plan import ConvPlan, DensePlan, InputPlan, LavaPlan, PopulationPlan, ReadoutPlan, Wire
+from qif_hardware.lava.plan import ConvPlan, DensePlan, InputPlan, LavaPlan, PopulationPlan, ReadoutPlan, SparsePlan, Wire
 
 HEADER_FILE, ARRAYS_FILE = "plan.json", "plan.npz"
 RECORDS: dict[str, Any] = {  # Any: the constructors are called with fields that only the header knows
     kind.__name__: kind
-    for kind in (LavaPlan, InputPlan, PopulationPlan, ReadoutPlan, ConvPlan, DensePlan, Wire, FixedConstants, NumberFormat)
+    for kind in (LavaPlan, InputPlan, PopulationPlan, ReadoutPlan, ConvPlan, DensePlan, SparsePlan, Wire, FixedConstants, NumberFormat)
 }
 ENUMS: dict[str, type[enum.Enum]] = {kind.__name__: kind for kind in (Reduce, ResetMode, RoundingMode)}
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import signal
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 POLL_S = 0.02
@@ -57,6 +59,19 @@ def end_group(group: int, *, grace_s: float) -> None:
             break
     for segment in segments:
         (Path("/dev/shm") / segment).unlink(missing_ok=True)  # noqa: S108  # see SEGMENT
+
+
+@contextmanager
+def without_interrupts() -> Iterator[None]:
+    """Hold Ctrl-C off within the block, so that an impatient second one does not end the clean-up; in the main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _wait_empty(group: int, limit_s: float) -> bool:

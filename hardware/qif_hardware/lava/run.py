@@ -19,15 +19,17 @@ from qif_deploy.errors import BackendError, BackendTimeout
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.progress import Progress
 from qif_deploy.shapes import InputCodes
+from qif_deploy.simulate.float_sim import FloatTrace
 from qif_deploy.simulate.inputs import prepare_inputs
 from qif_deploy.simulate.trace import Trace
 from qif_hardware.lava._lava import require_lava
-from qif_hardware.lava.executor_kind import Executor
+from qif_hardware.lava.executor_kind import Arithmetic, Executor
 from qif_hardware.lava.job_files import FOLDER_PREFIX, JobFiles
 from qif_hardware.lava.lowering import lower
 from qif_hardware.lava.plan import LavaPlan
 from qif_hardware.lava.plan_file import save_plan
-from qif_hardware.lava.process_group import end_group
+from qif_hardware.lava.process_group import end_group, without_interrupts
+from qif_hardware.lava.synapse_lowering import Convolution
 
 POLL_S = 0.05
 GRACE_S = 2.0
@@ -42,6 +44,7 @@ def run_lava(
     inputs: Mapping[str, NDArray[np.generic]],
     *,
     executor: Executor = Executor.PROCESS,
+    convolution: Convolution = Convolution.AUTO,
     time_limit_s: float = 120.0,
     progress: Progress | None = None,
 ) -> Trace:
@@ -51,6 +54,7 @@ def run_lava(
         graph: the network.
         inputs: name -> integer codes ``(time, batch, ...)``, or ``(batch, ...)`` to be held, as ``prepare_inputs`` takes them.
         executor: Lava's normal runtime, or the same models in one OS process.
+        convolution: Lava's Conv or Sparse.
         time_limit_s: the run is ended after this, start of the interpreter and compilation included.
         progress: called now and then with the fraction of frames that have reached the readout.
 
@@ -64,7 +68,9 @@ def run_lava(
     require_lava()
     codes = prepare_inputs(graph, inputs, steps=None)
     steps = next(iter(codes.values())).shape[0]
-    return run_plan(lower(graph, steps=steps), codes, executor=executor, time_limit_s=time_limit_s, progress=progress)
+    return run_plan(
+        lower(graph, steps=steps, convolution=convolution), codes, executor=executor, time_limit_s=time_limit_s, progress=progress
+    )
 
 
 def run_plan(
@@ -76,13 +82,46 @@ def run_plan(
     progress: Progress | None = None,
 ) -> Trace:
     """Execute a lowered network on checked codes ``(time, batch, ...)``; otherwise as ``run_lava``."""
-    samples = next(iter(inputs.values())).shape[1]
     with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as directory:
         files = JobFiles(directory=Path(directory))
-        save_plan(plan, files.directory)
-        files.write(plan, inputs, samples)
-        _run_worker(files, executor, frames=plan.steps * samples, time_limit_s=time_limit_s, progress=progress)
+        _run_job(plan, inputs, files, executor, time_limit_s=time_limit_s, progress=progress)
         return files.read(plan, inputs)
+
+
+def run_lava_float(
+    graph: QuantizedGraph,
+    inputs: Mapping[str, NDArray[np.generic]],
+    *,
+    executor: Executor = Executor.PROCESS,
+    time_limit_s: float = 120.0,
+    progress: Progress | None = None,
+) -> FloatTrace:
+    """Execute ``graph`` on the float models: its own constants without rounding and saturation, in units of one code.
+
+    Arguments and errors as for ``run_lava``.
+    """
+    require_lava()
+    codes = prepare_inputs(graph, inputs, steps=None)
+    plan = lower(graph, steps=next(iter(codes.values())).shape[0])
+    with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as directory:
+        files = JobFiles(directory=Path(directory), arithmetic=Arithmetic.FLOATING_PT)
+        _run_job(plan, codes, files, executor, time_limit_s=time_limit_s, progress=progress)
+        return files.read_float(plan)
+
+
+def _run_job(
+    plan: LavaPlan,
+    inputs: Mapping[str, InputCodes],
+    files: JobFiles,
+    executor: Executor,
+    *,
+    time_limit_s: float,
+    progress: Progress | None,
+) -> None:
+    samples = next(iter(inputs.values())).shape[1]
+    save_plan(plan, files.directory)
+    files.write(plan, inputs, samples)
+    _run_worker(files, executor, frames=plan.steps * samples, time_limit_s=time_limit_s, progress=progress)
 
 
 class _WorkerTraceback(Exception):
@@ -96,7 +135,7 @@ def _run_worker(files: JobFiles, executor: Executor, *, frames: int, time_limit_
     """Start the worker in a session of its own, wait for it, and leave nothing of it behind, whatever happens."""
     deadline = time.monotonic() + time_limit_s
     with files.log.open("wb") as log:
-        arguments = [str(files.directory), executor.value, str(os.getpid())]
+        arguments = [str(files.directory), executor.value, files.arithmetic.value, str(os.getpid())]
         worker = subprocess.Popen(  # noqa: S603  # our own module under our own interpreter
             [sys.executable, "-W", "default", "-m", "qif_hardware.lava.worker", *arguments],
             cwd=files.directory,  # `-m` puts it on the path: a folder that cannot hold a stray `lava`
@@ -117,8 +156,9 @@ def _run_worker(files: JobFiles, executor: Executor, *, frames: int, time_limit_
                 progress(files.frames_done() / frames)
             time.sleep(POLL_S)
     finally:
-        end_group(worker.pid, grace_s=GRACE_S)
-        worker.wait()
+        with without_interrupts():
+            end_group(worker.pid, grace_s=GRACE_S)
+            worker.wait()
     if worker.returncode != 0:
         raise _failure(files, worker.returncode) from _WorkerTraceback(_detail(files))
     if progress is not None:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qif_deploy.errors import UnsupportedError
-from qif_hardware.lava.lowering import CONV_SUM_LIMIT, DENSE_SUM_LIMIT, DENSE_WEIGHT_LIMIT
 from qif_hardware.lava.plan import DENSE_HALVINGS
+from qif_hardware.lava.synapse_lowering import CONV_SUM_LIMIT, DENSE_SUM_LIMIT
+from qif_hardware.lava.weight_digits import KEPT_WEIGHT
 
 
 def require_dense(name: str, weight: NDArray[Any], low: int, high: int) -> None:
@@ -19,9 +20,9 @@ def require_dense(name: str, weight: NDArray[Any], low: int, high: int) -> None:
         UnsupportedError: names the synapse, the value and the limit.
     """
     heaviest = int(np.abs(weight).max())
-    if heaviest > DENSE_WEIGHT_LIMIT:
+    if heaviest > KEPT_WEIGHT:
         raise UnsupportedError(
-            f"synapse {name!r}: weight code {heaviest} exceeds {DENSE_WEIGHT_LIMIT} of Lava's Dense; quantise with weight_bits = 8, "
+            f"synapse {name!r}: weight code {heaviest} exceeds {KEPT_WEIGHT} of Lava's Dense; quantise with weight_bits = 8, "
             "pool without overlap"
         )
     _require_sum(name, weight, low, high, DENSE_SUM_LIMIT >> DENSE_HALVINGS, "Dense")

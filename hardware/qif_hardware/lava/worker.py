@@ -1,4 +1,4 @@
-"""The worker: ``python -m qif_hardware.lava.worker DIRECTORY EXECUTOR PARENT`` runs the plan that lies in DIRECTORY.
+"""The worker: ``python -m qif_hardware.lava.worker DIRECTORY EXECUTOR ARITHMETIC PARENT`` runs the plan that lies in DIRECTORY.
 
 A fresh interpreter, because Lava forces the ``fork`` start method on whoever imports it, hangs where torch has started
 its threads before, and re-runs scripts without a main guard. Started and ended by ``run_lava``.
@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from qif_hardware.lava._lava import require_lava
-from qif_hardware.lava.executor_kind import Executor
+from qif_hardware.lava.compat import compat_wanted, patch_lava
+from qif_hardware.lava.executor_kind import Arithmetic, Executor
 from qif_hardware.lava.job_files import FOLDER_PREFIX, JobFiles
 from qif_hardware.lava.plan_file import load_plan
 
@@ -28,8 +29,8 @@ PARENT_POLL_S = 0.5
 def main(arguments: list[str]) -> int:
     """Run the plan; return 0, or 1 after leaving the failure's message in the folder."""
     directory, executor = Path(arguments[0]), Executor(arguments[1])
-    files = JobFiles(directory=directory)
-    threading.Thread(target=_follow_parent, args=(int(arguments[2]), directory), daemon=True).start()
+    files = JobFiles(directory=directory, arithmetic=Arithmetic(arguments[2]))
+    threading.Thread(target=_follow_parent, args=(int(arguments[3]), directory), daemon=True).start()
     try:
         _run(files, executor)
     except BaseException as error:  # all: whatever it was, the parent has to learn of it
@@ -44,6 +45,8 @@ def _run(files: JobFiles, executor: Executor) -> None:
     require_lava()
     plan = load_plan(files.directory)
     samples = int(np.load(files.readout, mmap_mode="r").shape[0])
+    if compat_wanted():
+        patch_lava()
     # Here, not at the head: importing Lava has effects on the whole interpreter and needs the check above.
     from qif_hardware.lava.build import build_network
     from qif_hardware.lava.guarded_run import run_guarded
@@ -52,9 +55,9 @@ def _run(files: JobFiles, executor: Executor) -> None:
     network = build_network(plan, files, samples)
     match executor:
         case Executor.PROCESS:
-            run_guarded(network)
+            run_guarded(network, files.arithmetic)
         case Executor.IN_PROCESS:
-            run_in_process(network)
+            run_in_process(network, files.arithmetic)
 
 
 def _follow_parent(parent: int, directory: Path) -> None:

@@ -43,10 +43,21 @@ def run_batched(
         InputError: the device does not exist, or the run is longer than the proof covers.
         BackendError: a sum is too wide for an exact float accumulation, or an input is too wide for a trace.
     """
-    target = usable_device(device)
+    return run_prepared(Engine(graph, usable_device(device)), inputs, chunk=chunk, progress=progress)
+
+
+def run_prepared(
+    engine: Engine, inputs: Mapping[str, InputCodes], *, chunk: int = 256, progress: Callable[[float], None] | None = None
+) -> Trace:
+    """Execute an engine that is made already, as ``run_batched`` does; for one network on many batches.
+
+    Raises:
+        InputError: the run is longer than the proof covers.
+        BackendError: an input is too wide for a trace.
+    """
+    graph = engine.graph
     steps, samples = next(iter(inputs.values())).shape[:2]
     require_steps(graph, steps)  # int32 rests on the proof, and the proof on the number of steps
-    engine = Engine(graph, target)
     recordings = {name: _recording(engine, name, steps, samples) for name in graph.populations}
     with Runner(engine) as runner:
         readout = np.concatenate([part.readout for part in runner.run(inputs, chunk=chunk, record=recordings, progress=progress)])

@@ -41,13 +41,15 @@ SIGNAL_BYTES = 2**22
 class TileOutcome:
     """What a tile of samples gave: ``readout (sample, class)`` int64, and the counts of ``Results`` per population.
 
-    ``rates`` also has the inputs that are spikes.
+    ``rates`` also has the inputs that are spikes. ``activity``: population -> spikes per neuron over the tile's samples and steps,
+    ``(position, channel)``; empty unless asked for.
     """
 
     readout: ReadoutArray
     rates: Mapping[str, Tensor]
     driven: Mapping[str, Tensor]
     saturated: Mapping[str, Tensor]
+    activity: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,13 +121,17 @@ class Engine:
         largest = max(prod(self.graph.shapes[name]) for name in (*self.graph.inputs, *self.graph.populations))
         return max(1, SIGNAL_BYTES // (largest * steps))
 
-    def run_tile(self, inputs: Mapping[str, InputCodes], record: Mapping[str, Recording] | None = None) -> TileOutcome:
+    def run_tile(
+        self, inputs: Mapping[str, InputCodes], record: Mapping[str, Recording] | None = None, *, activity: bool = False
+    ) -> TileOutcome:
         """Execute a tile.
 
         Args:
             inputs: codes ``(time, sample, ...)``; one whose frames are all the same is computed once.
             record: filled with every population's arrays, where given.
+            activity: also sum the spikes of every neuron.
         """
+        per_neuron: dict[str, Tensor] = {}
         graph, signals = self.graph, dict[str, Tensor]()
         rates, driven, saturated = dict[str, Tensor](), dict[str, Tensor](), dict[str, Tensor]()
         steps, samples = next(iter(inputs.values())).shape[:2]
@@ -149,6 +155,8 @@ class Engine:
                         _keep(results, wanted)
                     signals[name] = results.spikes.reshape(samples, steps, *_last(graph.shapes[name]))
                     rates[name], driven[name], saturated[name] = results.rates, results.driven, results.saturated
+                    if activity:
+                        per_neuron[name] = results.spikes.sum(dim=(0, 1), dtype=torch.int64)
                 case ReadoutCodes():
                     readout = self._read_out(name, node, signals, steps)
                 case DenseCodes() | Conv2dCodes():
@@ -156,7 +164,7 @@ class Engine:
             for source in self.read_last.get(name, ()):
                 del signals[source]
         assert readout is not None
-        return TileOutcome(readout=readout, rates=rates, driven=driven, saturated=saturated)
+        return TileOutcome(readout=readout, rates=rates, driven=driven, saturated=saturated, activity=per_neuron)
 
     def _signal(self, node: CodeInput, codes: InputCodes) -> Tensor:
         """Return input codes in the engine's axes, one frame where all are the same, as bytes where the range allows."""

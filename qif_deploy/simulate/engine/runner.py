@@ -39,6 +39,7 @@ class Runner:
         *,
         chunk: int | None = None,
         record: Mapping[str, Recording] | None = None,
+        activity: bool = False,
         progress: Progress | None = None,
     ) -> Iterator[TileOutcome]:
         """Yield the outcome of every tile of the batch ``(time, sample, ...)``, in order.
@@ -47,6 +48,7 @@ class Runner:
             inputs: codes.
             chunk: samples, at most, that are worked on at once.
             record: arrays for the whole batch, filled where given.
+            activity: also sum the spikes of every neuron.
             progress: called with the share done.
         """
         steps, samples = next(iter(inputs.values())).shape[:2]
@@ -57,7 +59,8 @@ class Runner:
 
         def run(tile: slice) -> TileOutcome:
             taken = {name: codes[:, tile] for name, codes in inputs.items()}
-            return self.engine.run_tile(taken, None if record is None else {name: _part(r, tile) for name, r in record.items()})
+            recorded = None if record is None else {name: _part(r, tile) for name, r in record.items()}
+            return self.engine.run_tile(taken, recorded, activity=activity)
 
         self.engine.share_populations(self.workers.pool if len(tiles) == 1 and self.threads > 1 else None, self.threads)
         with exact_floats():

@@ -19,12 +19,12 @@ from qif_deploy.neuron.constants import CODE_FIELDS, FixedConstants
 from qif_deploy.neuron.params import ResetMode
 from qif_hardware.lava._netx import blocks, hdf5
 from qif_hardware.lava.layout import conv_weight_to_lava, dense_weight_to_lava, lava_shape, reversed_pair
-from qif_hardware.lava.lowering import MESSAGE_BITS
 from qif_hardware.lava.plan import CONV_HALVINGS, DENSE_HALVINGS
 from qif_hardware.lava.pool_folding import FoldedConv, fold_into_conv, fold_into_dense
 from qif_hardware.lava.qif.process import QIF, BranchScale, CurrentOut, Relay, TraceFiles
 from qif_hardware.lava.sample_window import SampleWindow
 from qif_hardware.lava.synapse_limits import require_conv, require_dense
+from qif_hardware.lava.synapse_lowering import MESSAGE_BITS
 
 UNBOUNDED = 2**40
 """Samples, or steps of one sample, where nothing says how many there are."""

@@ -23,7 +23,7 @@ from qif_deploy.fixedpoint import RoundingMode, rshift
 from qif_deploy.ir.nodes import Reduce
 from qif_deploy.neuron.constants import FixedConstants, StepConstants
 from qif_deploy.neuron.fixed_step import FixedStep, fixed_step
-from qif_hardware.lava.qif.process import QIF, BranchScale, CodeSource, CurrentOut, QIFJoin, Readout, Relay, TraceFiles
+from qif_hardware.lava.qif.process import IN_PORTS, QIF, BranchScale, CodeSource, CurrentOut, QIFJoin, Readout, Relay, TraceFiles
 from qif_hardware.lava.sample_window import SampleWindow
 
 Codes = NDArray[Any]
@@ -37,7 +37,7 @@ def scaled(acc: Codes, branch: BranchScale) -> Codes:
 
 @implements(proc=CodeSource, protocol=LoihiProtocol)
 @requires(CPU)
-@tag("fixed_pt")
+@tag("fixed_pt", "floating_pt")
 class PyCodeSource(PyLoihiProcessModel):  # type: ignore[misc]  # Lava ships no types
     """Sends frame ``time_step - 1``."""
 
@@ -58,7 +58,7 @@ class PyCodeSource(PyLoihiProcessModel):  # type: ignore[misc]  # Lava ships no 
 
 @implements(proc=Relay, protocol=LoihiProtocol)
 @requires(CPU)
-@tag("fixed_pt")
+@tag("fixed_pt", "floating_pt")
 class PyRelay(PyLoihiProcessModel):  # type: ignore[misc]  # Lava ships no types
     """Sends what arrived ``delay`` steps ago; with no delay it is a gate without latency."""
 
@@ -88,8 +88,27 @@ class PyRelay(PyLoihiProcessModel):  # type: ignore[misc]  # Lava ships no types
         return signal
 
 
+class AbstractJoin(PyLoihiProcessModel):  # type: ignore[misc]  # Lava ships no types
+    """The in-ports of a process that joins branches."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    b_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    c_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    d_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    e_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    f_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    g_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    h_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+
+    def _joined(self) -> Codes:
+        """Receive every branch and return what they add up to, int64."""
+        branches = self.proc_params["branches"]
+        currents = [scaled(getattr(self, port).recv(), branch) for port, branch in zip(IN_PORTS, branches, strict=False)]
+        return sum(currents[1:], currents[0])
+
+
 class AbstractPyQIF(PyLoihiProcessModel):  # type: ignore[misc]  # Lava ships no types
-    """What one and two branches share: held start, reset per sample, the step, the trace."""
+    """What one branch and several share: held start, reset per sample, the step, the trace."""
 
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=1)
     r: Codes = LavaPyType(np.ndarray, np.int32, precision=24)
@@ -148,25 +167,19 @@ class PyQIF(AbstractPyQIF):
 @implements(proc=QIFJoin, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class PyQIFJoin(AbstractPyQIF):
-    """A population with two branches."""
-
-    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
-    b_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+class PyQIFJoin(AbstractPyQIF, AbstractJoin):
+    """A population that joins branches."""
 
     def run_spk(self) -> None:
         """One step."""
-        first, second = self.proc_params["branches"]
-        self._advance(scaled(self.a_in.recv(), first) + scaled(self.b_in.recv(), second))
+        self._advance(self._joined())
 
 
 @implements(proc=Readout, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class PyReadout(PyLoihiProcessModel):  # type: ignore[misc]  # Lava ships no types
+class PyReadout(AbstractJoin):
     """Integrates into its file, int64."""
-
-    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
 
     @cached_property
     def _result(self) -> Codes:
@@ -178,7 +191,7 @@ class PyReadout(PyLoihiProcessModel):  # type: ignore[misc]  # Lava ships no typ
 
     def run_spk(self) -> None:
         """Add one frame, or replace the sample's row by it."""
-        current = scaled(self.a_in.recv(), self.proc_params["branch"]) + self.proc_params["bias"]
+        current = self._joined() + self.proc_params["bias"]
         window: SampleWindow = self.proc_params["window"]
         frame = window.frame(self.time_step)
         if frame is None:

@@ -1,4 +1,4 @@
-"""The processes: source of codes, relay, QIF population with one or two branches, two kinds of readout. Ports and states only."""
+"""The processes: source of codes, relay, QIF population of one branch or of several, two kinds of readout. Ports and states only."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from qif_deploy.neuron.constants import FixedConstants
 from qif_deploy.shapes import ChannelCodes, Shape
 from qif_hardware.lava.sample_window import SampleWindow
 
+IN_PORTS = ("a_in", "b_in", "c_in", "d_in", "e_in", "f_in", "g_in", "h_in")
+"""In-ports of a process that joins branches, one for each, in their order; those without a branch stay unconnected."""
+
 
 class BranchScale(NamedTuple):
     """What the neuron does to the sum of one branch: halve it ``halvings`` times (exactly), then ``<< shift``."""
@@ -24,7 +27,10 @@ class BranchScale(NamedTuple):
 
 
 class TraceFiles(NamedTuple):
-    """Paths of ``.npy`` files ``(frame, width, height, channel)`` that a population fills: ``i``, ``u`` before reset, ``s``."""
+    """Paths of ``.npy`` files ``(frame, width, height, channel)`` that a population fills: ``i``, ``u`` before reset, ``s``.
+
+    Integers, or floats where the float models run.
+    """
 
     i: str
     u: str
@@ -71,7 +77,7 @@ class QIF(AbstractProcess):  # type: ignore[misc]  # Lava ships no types
 
 
 class QIFJoin(AbstractProcess):  # type: ignore[misc]  # Lava ships no types
-    """A population that joins two branches; each has its own port, since their shifts differ. Otherwise as QIF."""
+    """A population that joins branches; each has its own port, since their shifts differ. Otherwise as QIF."""
 
     def __init__(
         self,
@@ -84,14 +90,14 @@ class QIFJoin(AbstractProcess):  # type: ignore[misc]  # Lava ships no types
         trace: TraceFiles | None = None,
     ) -> None:
         super().__init__(name=name, shape=shape, constants=constants, branches=tuple(branches), window=window, trace=trace)
-        self.a_in = InPort(shape=shape)
-        self.b_in = InPort(shape=shape)
+        for port in IN_PORTS:
+            setattr(self, port, InPort(shape=shape))
         self.s_out = OutPort(shape=shape)
         self.r = Var(shape=shape, init=np.broadcast_to(constants.r0, shape))
 
 
 class Readout(AbstractProcess):  # type: ignore[misc]  # Lava ships no types
-    """Sums its input over a sample, or keeps the last, into row ``sample`` of ``readout_file`` (int64).
+    """Sums its input over a sample, or keeps the last, into row ``sample`` of ``readout_file``.
 
     ``progress_file`` holds the number of frames that have arrived: one int64.
     """
@@ -102,7 +108,7 @@ class Readout(AbstractProcess):  # type: ignore[misc]  # Lava ships no types
         name: str,
         bias: ChannelCodes,
         reduce: Reduce,
-        branch: BranchScale,
+        branches: Sequence[BranchScale],
         window: SampleWindow,
         readout_file: str,
         progress_file: str,
@@ -111,12 +117,13 @@ class Readout(AbstractProcess):  # type: ignore[misc]  # Lava ships no types
             name=name,
             bias=bias,
             reduce=reduce,
-            branch=branch,
+            branches=tuple(branches),
             window=window,
             readout_file=readout_file,
             progress_file=progress_file,
         )
-        self.a_in = InPort(shape=bias.shape)
+        for port in IN_PORTS:
+            setattr(self, port, InPort(shape=bias.shape))
 
 
 class CurrentOut(AbstractProcess):  # type: ignore[misc]  # Lava ships no types

@@ -1,0 +1,63 @@
+"""What an ONNX file holds, tensor by tensor, and where it differs from the network that it should hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from qif_deploy.errors import InputError
+from qif_deploy.ir.graph import QuantizedGraph
+from qif_export.onnx._onnx import onnx
+from qif_export.onnx.model import to_onnx
+from qif_export.stored_difference import StoredDifference, first_difference
+
+
+def onnx_difference(path: Path, graph: QuantizedGraph) -> StoredDifference | None:
+    """Return the first tensor, operator or fact of ``path`` that differs from the exporter's model of ``graph``.
+
+    Raises:
+        InputError: the file cannot be read as ONNX.
+        UnsupportedError: ONNX cannot carry the network, so no file can be its export.
+    """
+    try:
+        model = onnx.load(str(path))
+    except Exception as error:  # protobuf's DecodeError is of another class in every release
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+        raise InputError(f"ONNX file {str(path)!r}: it cannot be read ({reason}); export the network again") from None
+    return first_difference(_entries(to_onnx(graph)), _entries(model))
+
+
+def _entries(model: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {f"metadata {entry.key}": entry.value for entry in model.metadata_props}
+    for place, graph in _graphs(model.graph, ""):
+        for tensor in graph.initializer:
+            found[f"{place}tensor {tensor.name}"] = onnx.numpy_helper.to_array(tensor)
+        for number, node in enumerate(graph.node):
+            found[f"{place}operator {number:05} {node.name or node.op_type}"] = _text(node)
+    for function in model.functions:
+        for number, node in enumerate(function.node):
+            found[f"function {function.name} operator {number:05}"] = _text(node)
+    return found
+
+
+def _graphs(graph: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """The graph and all that its operators hold."""
+    yield place, graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from _graphs(attribute.g, f"{place}{node.name or node.op_type}/")
+
+
+def _text(node: Any) -> str:
+    """The operator with its plain attributes; graphs are compared by themselves."""
+    plain = onnx.NodeProto()
+    plain.CopyFrom(node)
+    kept = [attribute for attribute in plain.attribute if attribute.type != onnx.AttributeProto.GRAPH]
+    del plain.attribute[:]
+    plain.attribute.extend(sorted(kept, key=lambda attribute: str(attribute.name)))
+    return str(plain.SerializeToString(deterministic=True).hex())
+
+
+__all__ = ["onnx_difference"]

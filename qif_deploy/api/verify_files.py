@@ -1,0 +1,113 @@
+"""Exported files and stored vectors against the network that they should hold: what lies in them, and what they compute."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qif_deploy.api.backends import BackendCheck, compared
+from qif_deploy.api.loading import existing_file
+from qif_deploy.errors import BackendError, InputError, MissingDependencyError
+from qif_deploy.ir.graph import QuantizedGraph
+from qif_deploy.shapes import InputCodes
+from qif_deploy.simulate.inputs import prepare_inputs
+from qif_deploy.simulate.reference import run_reference
+from qif_deploy.simulate.trace import Trace
+
+if TYPE_CHECKING:
+    from qif_export.stored_difference import StoredDifference
+
+KINDS = (".onnx", ".nir", ".npz")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileCheck:
+    """One file: ``stored`` is the first value in it that is not the network's, ``run`` what it computes against the reference.
+
+    A file that holds another number is not the network's, whether or not these inputs reach that number.
+    """
+
+    path: Path
+    stored: StoredDifference | None
+    run: BackendCheck
+
+    @property
+    def exact(self) -> bool | None:
+        """False where a stored number or a computed array differs, or the file cannot be run; True only with full evidence."""
+        if self.stored is not None and self.stored.numeric:
+            return False
+        return self.run.exact
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what the run says, and the stored difference."""
+        return self.run.as_json() | {"exact": self.exact, "stored": None if self.stored is None else self.stored.as_json()}
+
+
+def require_kind(path: Path) -> Path:
+    """Return a file that can be verified.
+
+    Raises:
+        InputError: missing, or of another kind.
+    """
+    path = existing_file(path)
+    if path.suffix not in KINDS:
+        raise InputError(f"file {str(path)!r} is none of {', '.join(KINDS)}; give an exported network, or vectors of a run")
+    return path
+
+
+def check_file(path: Path, graph: QuantizedGraph, inputs: Mapping[str, InputCodes], reference: Trace) -> FileCheck:
+    """Compare a file with ``graph``: ``.onnx`` in a fresh session, ``.nir`` by the reference, ``.npz`` as the vectors of somebody's run.
+
+    Vectors bring their own inputs; the reference runs those.
+    """
+    start = time.perf_counter()
+    stored: StoredDifference | None = None
+    try:
+        stored = _stored(path, graph)
+        expected, found = _runs(path, graph, inputs, reference)
+    except MissingDependencyError as error:
+        return FileCheck(path=path, stored=stored, run=_without_run(start, skipped=str(error)))
+    except (InputError, BackendError) as error:
+        return FileCheck(path=path, stored=stored, run=_without_run(start, failed=str(error)))
+    seconds = time.perf_counter() - start
+    return FileCheck(path=path, stored=stored, run=compared(graph, expected, found, seconds=seconds))
+
+
+def _stored(path: Path, graph: QuantizedGraph) -> StoredDifference | None:
+    match path.suffix:
+        case ".onnx":
+            from qif_export.onnx.stored import onnx_difference
+
+            return onnx_difference(path, graph)
+        case ".nir":
+            from qif_export.nir.stored import nir_difference
+
+            return nir_difference(path, graph)
+        case _:
+            return None
+
+
+def _runs(path: Path, graph: QuantizedGraph, inputs: Mapping[str, InputCodes], reference: Trace) -> tuple[Trace, Trace]:
+    """Return the reference's run and that of the file, on the same inputs."""
+    match path.suffix:
+        case ".onnx":
+            from qif_export.onnx.run import run_onnx
+
+            return reference, run_onnx(path, inputs)
+        case ".nir":
+            from qif_export.nir.read import read_nir
+
+            return reference, run_reference(read_nir(path), inputs)
+        case _:
+            found = Trace.load(path)
+            return run_reference(graph, prepare_inputs(graph, found.inputs, steps=None)), found
+
+
+def _without_run(start: float, *, skipped: str | None = None, failed: str | None = None) -> BackendCheck:
+    return BackendCheck(comparison=None, seconds=time.perf_counter() - start, skipped=skipped, failed=failed)
+
+
+__all__ = ["KINDS", "FileCheck", "check_file", "require_kind"]

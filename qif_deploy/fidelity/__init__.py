@@ -1,0 +1,1 @@
+"""Float against integer: where they part, why, and how sure that is."""

@@ -1,0 +1,39 @@
+"""Lava and Loihi 2 on the command line: one line where Lava is missing, and the hand-off bundle."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.core.cli_runner import assert_one_line, cli
+from tests.core.conftest import Artefacts
+
+
+def test_run_on_lava_says_in_one_line_how_to_get_it(tiny: Artefacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    monkeypatch.setattr(sys, "version_info", (3, 10, 13, "final", 0))
+    result = cli("run", tiny.network, "--backend", "lava", "--input", tiny.codes, "--out", tmp_path / "v.npz")
+    assert_one_line(result, "'lava-nc' is not installed", "pip install 'qif-deploy[lava]'")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_bundle_is_written_once_and_checks_itself(tiny: Artefacts, tmp_path: Path) -> None:
+    words = ("export", tiny.network, "--to", "loihi2-bundle", "--out", tmp_path / "bundle")
+    result = cli(*words, "--input", tiny.codes, "--json")
+    assert result.code == 0
+    assert result.json["silicon"] == "nothing of this has run on silicon"
+    assert min(result.json["spikes"].values()) > 0
+    bundle = json.loads((tmp_path / "bundle" / "bundle.json").read_text())
+    assert set(bundle["files"]) | {"bundle.json"} == {path.name for path in (tmp_path / "bundle").iterdir()} == set(result.json["files"])
+    done = subprocess.run([sys.executable, "-I", tmp_path / "bundle" / "compare.py"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "6 of 10 arrays given, all equal")
+    assert_one_line(cli(*words), "cannot write bundle", "no empty folder")
+    assert_one_line(cli("export", tiny.network, "--to", "onnx", "--input", tiny.codes), "--input", "--to loihi2-bundle")

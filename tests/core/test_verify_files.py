@@ -1,0 +1,157 @@
+"""Files against the network that they should hold: one changed bit of one weight is found and named, wherever it is."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qif_deploy.api.loading import dataset_inputs, load_network
+from qif_deploy.api.verify_files import FileCheck, check_file
+from qif_deploy.simulate.compare import Mismatch
+from qif_deploy.simulate.reference import run_reference
+from qif_deploy.simulate.trace import Trace
+from qif_export.stored_difference import first_difference
+from tests.core.cli_runner import assert_one_line, cli
+from tests.core.conftest import Artefacts
+
+h5py = pytest.importorskip("h5py")
+onnx = pytest.importorskip("onnx")
+SYNAPSES = ("conv1", "conv2")
+where = st.tuples(st.sampled_from(SYNAPSES), st.floats(0, 1, exclude_max=True))
+
+
+@pytest.fixture(scope="module")
+def check(tiny: Artefacts) -> Callable[[Path], FileCheck]:
+    graph = load_network(tiny.network)
+    codes = dataset_inputs(graph, None, samples=40).codes
+    reference = run_reference(graph, codes)
+    return lambda path: check_file(path, graph, codes, reference)
+
+
+def test_what_was_exported_holds(tiny: Artefacts, tmp_path: Path, check: Callable[[Path], FileCheck]) -> None:
+    cli("run", tiny.network, "--backend", "batched", "--input", tiny.codes, "--out", tmp_path / "vectors.npz", "-q")
+    for path in (tiny.onnx, tiny.network, tmp_path / "vectors.npz"):
+        found = check(path)
+        assert (found.exact, found.stored) == (True, None), path
+
+
+@settings(max_examples=12)
+@given(where, st.integers(0, 31))
+def test_one_bit_of_a_weight_in_a_nir_file(tiny: Artefacts, check: Callable[[Path], FileCheck], at: tuple[str, float], bit: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(shutil.copy(tiny.network, folder))
+        with h5py.File(path, "r+") as file:
+            stored = file[f"node/nodes/{at[0]}/weight"]
+            weight = stored[()]
+            raw = weight.reshape(-1).view(np.uint32)
+            index = int(at[1] * raw.size)
+            raw[index] ^= np.uint32(1 << bit)
+            stored[...] = weight
+        found = check(path)
+    assert found.exact is False
+    assert found.stored is not None
+    assert (found.stored.entry, found.stored.bits, found.stored.count) == (f"node/nodes/{at[0]}/weight", (bit,), 1)
+    assert found.stored.index == tuple(np.unravel_index(index, weight.shape))
+    assert found.run.failed is not None  # what reads the file refuses it, too
+
+
+@settings(max_examples=12)
+@given(where, st.integers(0, 7))
+def test_one_bit_of_a_weight_in_an_onnx_file(tiny: Artefacts, check: Callable[[Path], FileCheck], at: tuple[str, float], bit: int) -> None:
+    model = onnx.load(str(tiny.onnx))
+    (scan,) = (node for node in model.graph.node if node.op_type == "Scan")
+    (body,) = (attribute.g for attribute in scan.attribute if attribute.name == "body")
+    (tensor,) = (t for t in body.initializer if t.name.endswith(f"{at[0]}/weight"))
+    raw = bytearray(tensor.raw_data)
+    index = int(at[1] * len(raw))
+    raw[index] ^= 1 << bit
+    tensor.raw_data = bytes(raw)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "net.onnx"
+        path.write_bytes(model.SerializeToString())
+        found = check(path)
+    assert found.exact is False
+    assert found.stored is not None
+    assert found.stored.entry.endswith(f"tensor {tensor.name}")
+    assert (found.stored.bits, found.stored.count) == ((bit,), 1)
+    assert found.stored.index == tuple(np.unravel_index(index, tuple(tensor.dims)))
+    assert found.stored.expected == found.stored.found ^ (1 << bit)  # type: ignore[operator]  # both are integers
+    # It runs all the same, and what it computes differs in the population that this synapse feeds, if these inputs reach the weight.
+    assert found.run.comparison is not None
+    mismatch = found.run.comparison.first_mismatch
+    assert mismatch is None or mismatch.array == f"qif{at[0][-1]}/i"
+
+
+def test_verify_names_a_changed_weight_and_exits_1(tiny: Artefacts, tmp_path: Path) -> None:
+    path = tmp_path / "changed.nir"
+    shutil.copy(tiny.network, path)
+    with h5py.File(path, "r+") as file:
+        file["node/nodes/conv2/weight"][1, 0, 2, 1] *= -1
+    result = cli("verify", tiny.network, "--file", path, "--file", tiny.onnx, "--samples", 40, "--out", tmp_path / "v.json", "--json")
+    assert (result.code, result.json["holds"], result.json["backends"]) == (1, False, {})
+    assert result.json["files"][str(tiny.onnx)]["exact"] is True
+    stored = result.json["files"][str(path)]["stored"]
+    assert (stored["entry"], stored["index"], stored["bits"]) == ("node/nodes/conv2/weight", [1, 0, 2, 1], [31])
+    assert stored["expected"] == -stored["found"] != 0
+    assert "another hash" in result.json["files"][str(path)]["failed"]
+    assert "HOLDS ANOTHER VALUE" in "".join(result.err.split("\n")) or "HOLDS" in result.err
+
+
+def test_vectors_of_another_implementation_are_compared(tiny: Artefacts, tmp_path: Path, check: Callable[[Path], FileCheck]) -> None:
+    cli("run", tiny.network, "--backend", "reference", "--input", tiny.codes, "--out", tmp_path / "v.npz", "-q")
+    trace = Trace.load(tmp_path / "v.npz")
+    trace.populations["qif2"].u[2, 7, 1, 0, 1] += 4
+    trace.save(tmp_path / "changed.npz")
+    found = check(tmp_path / "changed.npz")
+    assert found.run.comparison is not None
+    mismatch = found.run.comparison.first_mismatch
+    assert mismatch is not None
+    said = mismatch.as_json()
+    assert (said["population"], said["quantity"], said["step"], said["sample"], said["neuron"]) == ("qif2", "u", 2, 7, [1, 0, 1])
+    assert said["found"] == said["expected"] + 4
+
+
+def test_files_that_cannot_be_verified_are_refused_in_one_line(tiny: Artefacts, tmp_path: Path) -> None:
+    for path in (tmp_path / "missing.onnx", tiny.model):
+        result = cli("verify", tiny.network, "--file", path, "--out", tmp_path / "v.json")
+        assert result.code == 2
+        assert_one_line(result)
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(tiny.onnx.read_bytes()[:1000])
+    result = cli("verify", tiny.network, "--file", broken, "--samples", 32, "--out", tmp_path / "v.json", "--json")
+    assert (result.code, result.json["files"][str(broken)]["exact"]) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "bits"), [(0, 1, (0,)), (5, 7, (1,)), (-1, 0, tuple(range(32))), (0, 2**40, (40,)), (3, 3, ())]
+)
+def test_bits_are_those_of_twos_complement(expected: int, found: int, bits: tuple[int, ...]) -> None:
+    assert Mismatch(array="q/u", index=(0, 0), expected=expected, found=found, reason="").bits == bits
+
+
+def test_stored_entries_are_compared_to_the_bit() -> None:
+    zero = {"a": np.array([0.0, 1.0])}
+    difference = first_difference(zero, {"a": np.array([-0.0, 1.0])})
+    assert difference is not None
+    assert (difference.index, difference.bits) == ((0,), (63,))
+    assert first_difference({"a": np.array(np.nan)}, {"a": np.array(np.nan)}) is None
+    missing, more = first_difference(zero, {}), first_difference({}, zero)
+    assert missing is not None
+    assert more is not None
+    assert (missing.reason, more.reason) == ("missing", "unexpected")
+    text = first_difference({"a": "one", "b": np.array([1])}, {"a": "two", "b": np.array([1])})
+    assert text is not None
+    assert not text.numeric
+    both = first_difference({"a": "one", "b": np.array([1])}, {"a": "two", "b": np.array([3])})
+    assert both is not None
+    assert (both.entry, both.bits) == ("b", (1,))
+    shape = first_difference({"b": np.array([1])}, {"b": np.array([1, 2])})
+    assert shape is not None
+    assert "shape (2,)" in shape.reason
