@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,12 @@ class FieldOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportReport:
-    """A written and verified file: its path, the SHA-256 of its bytes, and what became of every field."""
+    """A written and verified file: its path, the SHA-256 of its bytes, what became of every field, and ``details`` of its format."""
 
     path: Path
     sha256: str
     outcomes: tuple[FieldOutcome, ...]
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def lossless(self) -> bool:
@@ -55,7 +57,7 @@ class ExportReport:
             "path": str(self.path),
             "sha256": self.sha256,
             "fields": [{"field": o.field, "carried": o.carried.value, "reason": o.reason} for o in self.outcomes],
-        }
+        } | dict(self.details)
 
 
 def sha256_of(path: Path) -> str:

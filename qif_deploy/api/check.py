@@ -46,12 +46,11 @@ def check(
     match path.suffix:
         case ".nir" if _holds_codes(path):
             return _check_with_data(load_network(path), profile, data, data_root, samples)
-        case ".nir" | ".safetensors":
+        case ".onnx" if _exported(path):
+            report = _check_with_data(load_network(path), profile, data, data_root, samples)
+            return replace(report, findings=(*report.findings, _onnx_finding(path)))
+        case ".nir" | ".safetensors" | ".onnx":
             return _check_float(path, load_target("loihi2") if profile is None else profile, data, data_root, samples)
-        case ".onnx":
-            if data is not None:
-                raise InputError(f"file {str(path)!r} is an exported ONNX file, --data needs the network; give the .nir")
-            return _check_onnx(path)
         case _:
             raise InputError(f"file {str(path)!r} is none of .nir, .safetensors, .onnx; give a network or a checkpoint")
 
@@ -112,13 +111,18 @@ def _check_arithmetic(
     return check_network(graph, target_format=target_format, observed=observed, observed_on=f"{total} samples of {real.source}")
 
 
-def _check_onnx(path: Path) -> CheckReport:
-    """An exported file carries its own proof; reading it checks the layout and the metadata."""
+def _exported(path: Path) -> bool:
+    """Whether an ONNX file was exported by us; any other is read as a float model."""
+    from qif_export.onnx.read import is_exported
+
+    return is_exported(path)
+
+
+def _onnx_finding(path: Path) -> Finding:
+    """Say which profile and form an exported file is of."""
     from qif_export.onnx.run import read_onnx_interface
 
     facts = read_onnx_interface(path)
-    finding = Finding(
-        rule="onnx_profile", severity=Severity.INFO, object=path.name, value="exact", limit=None,
-        remedy=f"inputs {sorted(facts.inputs)}; compare it with its network by `qif-deploy verify`",
-    )  # fmt: skip
-    return CheckReport(findings=(finding,), ranges={}, resolution={})
+    value = f"{facts.options.profile.value}, {facts.options.form.value}"
+    remedy = f"inputs {sorted(facts.inputs)}; compare it with its network by `qif-deploy verify`"
+    return Finding(rule="onnx_profile", severity=Severity.INFO, object=path.name, value=value, limit=None, remedy=remedy)

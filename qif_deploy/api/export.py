@@ -2,31 +2,65 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qif_deploy.api.files import destination
-from qif_deploy.api.loading import load_network, read_inputs
+from qif_deploy.api.loading import RealInputs, load_network, read_inputs
+from qif_deploy.api.real_inputs import real_inputs
 from qif_deploy.api.results import ExportOutcome
-from qif_deploy.errors import InputError
+from qif_deploy.errors import InputError, QifError
 from qif_deploy.ir.graph import QuantizedGraph
+
+if TYPE_CHECKING:
+    from qif_export.onnx.write import Probe
 
 GOLDEN_SAMPLES, STEPS_OF_ANY = 32, 16
 """Samples of a bundle's golden vectors that are drawn, and their steps where the network's proof covers any number."""
 
+VERIFIED_SAMPLES = 32
+"""Real samples that an ONNX file is run on; as many as "exact" asks for."""
 
-def export(network: Path, *, to: str, out: Path | None = None, input: Path | None = None) -> ExportOutcome:  # noqa: A002  # the flag's name
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxChoices:
+    """Profile, form and outputs of an ONNX file in the words of the command line; see ``qif_export.onnx.options``.
+
+    ``states`` is ``("all",)``, ``("none",)`` or names of populations. ``data`` names real inputs to verify on, a data set or a
+    ``.npy``/``.npz`` of codes; without it the network's own data set serves, where it is there.
+    """
+
+    profile: str = "exact"
+    form: str = "sequence"
+    states: tuple[str, ...] = ("all",)
+    inline: bool = False
+    data: str | None = None
+    data_root: Path | None = None
+
+
+def export(
+    network: Path,
+    *,
+    to: str,
+    out: Path | None = None,
+    input: Path | None = None,  # noqa: A002  # the flag's name
+    onnx: OnnxChoices | None = None,
+) -> ExportOutcome:
     """Write an interchange file, verified before it is reported.
 
     Args:
-        network: the integer network.
-        to: nir, onnx, or loihi2-bundle (a folder for owners of the chip).
+        network: ``net.nir``, or an ONNX file that was exported from one.
+        to: ``nir``, ``onnx``, ``netx``, or ``loihi2-bundle`` (a folder for owners of the chip).
         out: the file or folder; default: beside the network.
         input: codes for the golden vectors of a bundle; default: drawn over the declared range, seeded.
+        onnx: for ``onnx`` alone; None for the defaults.
     """
+    if onnx is not None and to != "onnx":
+        raise InputError(f"profile, form, states, inline and data are choices of ONNX files, not of {to!r}; leave them out")
     if input is not None and to != "loihi2-bundle":
         raise InputError(
             f"--input {str(input)!r} is for golden vectors, which --to {to} has none of; leave it out or use --to loihi2-bundle"
@@ -34,21 +68,53 @@ def export(network: Path, *, to: str, out: Path | None = None, input: Path | Non
     graph = load_network(network)
     match to:
         case "onnx":
-            from qif_export.onnx.write import write_onnx
-
-            path = destination(out, default=Path(network).with_suffix(".onnx"))
-            return ExportOutcome(report=write_onnx(graph, path).as_json())
+            return ExportOutcome(report=_export_onnx(graph, destination(out, default=_beside(network, ".onnx", out)), onnx))
         case "nir":
             from qif_export.nir.write import write_nir
 
-            if out is None:
-                raise InputError("export to nir writes the artefact anew; name the new file with --out")
-            path = destination(out, default=Path(network))
+            path = destination(out, default=_beside(network, ".nir", out))
             return ExportOutcome(report=write_nir(graph, path).as_json())
+        case "netx":
+            from qif_export.netx.write import write_netx
+
+            path = destination(out, default=_beside(network, ".net", out))
+            return ExportOutcome(report=write_netx(graph, path).as_json())
         case "loihi2-bundle":
             return ExportOutcome(report=_bundle(graph, Path(network).with_suffix(".loihi2") if out is None else out, input))
         case _:
-            raise InputError(f"format {to!r} is unknown; use one of nir, onnx, loihi2-bundle")
+            raise InputError(f"format {to!r} is unknown; use one of nir, onnx, netx, loihi2-bundle")
+
+
+def _beside(network: Path, suffix: str, out: Path | None) -> Path:
+    """Return the default file beside ``network``, unless that is the network itself."""
+    path = Path(network).with_suffix(suffix)
+    if out is None and path == Path(network):
+        raise InputError(f"export to {suffix[1:]} writes the file anew; name the new file with --out")
+    return path
+
+
+def _export_onnx(graph: QuantizedGraph, path: Path, choices: OnnxChoices | None) -> dict[str, object]:
+    from qif_export.onnx.options import OnnxOptions
+    from qif_export.onnx.write import write_onnx
+
+    choices = OnnxChoices() if choices is None else choices
+    options = OnnxOptions.of(profile=choices.profile, form=choices.form, states=choices.states, inline=choices.inline)
+    probe, missing = _real_probe(graph, choices)
+    report = write_onnx(graph, path, options, real=probe).as_json()
+    return report if missing is None else report | {"not_verified_on": missing}
+
+
+def _real_probe(graph: QuantizedGraph, choices: OnnxChoices) -> tuple[Probe | None, str | None]:
+    """Return real inputs; else why there are none, which is an error only where some were asked for."""
+    from qif_export.onnx.write import Probe
+
+    try:
+        found: RealInputs = real_inputs(graph, data=choices.data, input_file=None, samples=VERIFIED_SAMPLES, data_root=choices.data_root)
+    except QifError as error:
+        if choices.data is not None:
+            raise
+        return None, f"real input: {error}"
+    return Probe(source=found.source, codes=found.codes), None
 
 
 def _bundle(graph: QuantizedGraph, folder: Path, input_file: Path | None) -> dict[str, Any]:

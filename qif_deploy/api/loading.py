@@ -85,7 +85,7 @@ class ForeignModel:
 
 
 def load_float_model(path: Path, how: ForeignModel | None = None) -> FloatModel:
-    """Read a checkpoint and fold its BatchNorm, or read a float NIR file of this or another tool.
+    """Read a checkpoint and fold its BatchNorm, or read a float NIR file of this or another tool, or a float ONNX model of our neurons.
 
     Raises:
         InputError: missing, damaged, not a float model, or holding what cannot be represented.
@@ -98,9 +98,14 @@ def load_float_model(path: Path, how: ForeignModel | None = None) -> FloatModel:
             return _load_checkpoint(path)
         case ".nir":
             return _load_float_nir(path, ForeignModel() if how is None else how)
+        case ".onnx":
+            if how is not None and how != ForeignModel():
+                raise InputError(f"model {str(path)!r} is an ONNX model, which says all of itself; leave the choices for foreign files out")
+            return _load_float_onnx(path)
         case _:
             raise InputError(
-                f"model {str(path)!r} is neither a checkpoint (.safetensors) nor a NIR file (.nir); make one with `qif-deploy train`"
+                f"model {str(path)!r} is no checkpoint (.safetensors), NIR file (.nir) or ONNX model (.onnx); "
+                "make one with `qif-deploy train`"
             )
 
 
@@ -148,13 +153,25 @@ def _load_float_nir(path: Path, how: ForeignModel) -> FloatModel:
     )
 
 
+def _load_float_onnx(path: Path) -> FloatModel:
+    from qif_export.onnx.foreign import read_float_onnx
+
+    found = read_float_onnx(path)
+    graph, fold = fold_batchnorm(found.graph)
+    return FloatModel(graph=graph, fold=fold, steps=found.steps, dataset=None, kind="ONNX, float model")
+
+
 def load_network(path: Path) -> QuantizedGraph:
-    """Read an integer network from ``net.nir``.
+    """Read an integer network from ``net.nir``, or from an ONNX file that was exported from one.
 
     Raises:
         InputError: missing, damaged, or not an integer network.
     """
     path = existing_file(path)
+    if path.suffix == ".onnx":
+        from qif_export.onnx.read import read_onnx
+
+        return read_onnx(path)
     if path.suffix != ".nir":
         raise InputError(f"network {str(path)!r} is not a .nir file; make one with `qif-deploy quantize`")
     from qif_export.nir.read import read_nir

@@ -9,7 +9,6 @@ from qif_deploy.api.backends import Backend, Execution, execute, parse_backend
 from qif_deploy.api.files import destination
 from qif_deploy.api.loading import existing_file, load_network, read_inputs
 from qif_deploy.api.results import RunOutcome
-from qif_deploy.errors import InputError
 from qif_deploy.progress import Progress
 
 
@@ -24,21 +23,22 @@ def run(
     how: Execution | None = None,
     progress: Progress | None = None,
 ) -> RunOutcome:
-    """Execute an integer network (or, for onnx, its exported file) and write ``vectors.npz``."""
+    """Execute an integer network and write ``vectors.npz``.
+
+    An exported ONNX file is run as it is by the backend ``onnx``; the other backends run the network that it holds.
+    """
     how = Execution() if how is None else how
     chosen = parse_backend(backend)
     path = existing_file(network)
     vectors = destination(out, default=path.parent / "vectors.npz")
     start = time.perf_counter()
-    if path.suffix == ".onnx":
-        if chosen is not Backend.ONNX:
-            raise InputError(f"file {str(path)!r} is an exported ONNX file, backend {backend!r} needs the .nir; use --backend onnx")
+    if path.suffix == ".onnx" and chosen is Backend.ONNX:
+        from qif_deploy.simulate.inputs import encode as encode_floats
         from qif_deploy.simulate.trace import load_arrays
-        from qif_export.onnx.run import run_onnx
+        from qif_export.onnx.run import read_onnx_interface, run_onnx
 
-        if encode:
-            raise InputError("--encode needs the .nir, which knows the value of an input code; give the .nir or integer codes")
-        trace = run_onnx(path, load_arrays(existing_file(input)), steps=steps)
+        arrays = load_arrays(existing_file(input))
+        trace = run_onnx(path, encode_floats(read_onnx_interface(path), arrays) if encode else arrays, steps=steps)
     else:
         graph = load_network(path)
         trace = execute(chosen, graph, read_inputs(graph, input, steps=steps, encode=encode), how=how, progress=progress)

@@ -17,7 +17,8 @@ from tests.core.conftest import Artefacts, words_of
 
 WRITING = {
     "quantize MODEL": ".nir", "run NET --input CODES": ".npz", "verify NET --backend batched": ".json", "energy NET": ".json",
-    "diff MODEL NET": ".json", "export NET --to onnx": ".onnx", "export NET --to nir": ".nir", "check NET": ".json", "targets": ".json",
+    "diff MODEL NET": ".json", "export NET --to onnx": ".onnx", "export NET --to nir": ".nir",
+    "export NET --to netx": ".net", "check NET": ".json", "targets": ".json",
 }  # fmt: skip
 
 
@@ -83,14 +84,14 @@ def test_a_file_that_breaks_off_is_removed(
 
 
 def test_an_exported_file_that_computes_something_else_is_not_left(tiny: Artefacts, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import qif_export.onnx.write as write
+    import qif_export.onnx.verify as verify
 
-    def wrong_by_one(*arguments: Any, **options: Any) -> Any:
-        trace = run(*arguments, **options)
-        trace.readout[0, 0] += 1
-        return trace
+    def wrong_by_one(*arguments: Any) -> Any:
+        arrays = run(*arguments)
+        arrays["readout"][0, 0] += 1
+        return arrays
 
-    run = write.run_onnx
-    monkeypatch.setattr(write, "run_onnx", wrong_by_one)
+    run = verify.run_session
+    monkeypatch.setattr(verify, "run_session", wrong_by_one)
     result = cli("export", tiny.network, "--to", "onnx", "--out", "net.onnx")
-    assert_one_line(result, "readout at (0, 0)", "nothing was written", code=1)
+    assert_one_line(result, "readout, sample 0, class 0: it is ", "nothing was written", code=1)

@@ -120,5 +120,8 @@ def test_wrong_data_is_one_line(tiny: Artefacts, wrong: Path, place: Path, argum
     assert_one_line(cli("check", tiny.network, *given), reason)
 
 
-def test_an_exported_file_has_no_states_to_observe(tiny: Artefacts, place: Path) -> None:
-    assert_one_line(cli("check", tiny.onnx, "--data", "digits"), "--data needs the network")
+def test_an_exported_file_is_observed_as_its_network(tiny: Artefacts, place: Path) -> None:
+    of_file, of_network = (cli("check", file, "--data", "digits", "--json", "-q").json for file in (tiny.onnx, tiny.network))
+    assert of_file["observed"] == of_network["observed"]
+    assert of_file["ranges"] == of_network["ranges"]
+    assert [f["value"] for f in of_file["findings"] if f["rule"] == "onnx_profile"] == ["exact, sequence"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 
@@ -16,20 +15,19 @@ from onnx.reference import ReferenceEvaluator
 from qif_deploy.errors import UnsupportedError
 from qif_deploy.fixedpoint import RoundingMode
 from qif_deploy.ir.graph import QuantizedGraph
-from qif_deploy.ir.nodes import CodeInput, DenseCodes, Flatten, Population, ReadoutCodes, Reduce, SumPool2d
+from qif_deploy.ir.nodes import CodeInput, DenseCodes, Flatten, ReadoutCodes, Reduce, SumPool2d
 from qif_deploy.neuron.params import ResetMode
 from qif_deploy.simulate.compare import compare_traces
 from qif_deploy.simulate.reference import run_reference
 from qif_export.export_report import sha256_of
 from qif_export.onnx import run as onnx_run
-from qif_export.onnx.integer_width import choose_width
 from qif_export.onnx.run import read_onnx_interface, run_onnx
+from qif_export.onnx.widths import choose_width
 from qif_export.onnx.write import write_onnx
 from tests.export.fresh_python import run_fresh
 from tests.export.strategies import networks
-from tests.networks import LOIHI2, chain, number_format, population, random_inputs, residual, weights
-
-WIDE = {"coef_bits": 16, "product_bits": 48}
+from tests.export.wide_network import wide, with_constants
+from tests.networks import LOIHI2, chain, population, random_inputs, residual, weights
 
 
 def assert_exact(graph, path, *, steps: int = 4) -> None:
@@ -64,27 +62,6 @@ def test_number_of_steps_is_free(tmp_path, steps):
 
 def test_signed_input_and_lower_clamp(tmp_path):
     assert_exact(chain(signed_input=True, u_min=-50), tmp_path / "net.onnx")
-
-
-def with_constants(population: Population, **changes) -> Population:
-    return dataclasses.replace(population, constants=dataclasses.replace(population.constants, **changes))
-
-
-def wide(rounding: RoundingMode, reset_mode: ResetMode) -> QuantizedGraph:
-    """Thresholds and mantissas so large that products pass 32 bits in ordinary running."""
-    rng = np.random.default_rng(5)
-    fmt = number_format(rounding, **WIDE)
-    nodes = {
-        "x": CodeInput(shape=(8,), low=-128, high=127, scale=1.0),
-        "fc1": DenseCodes(weight=weights(rng, 6, 8), shift=6),
-        "q1": population(rng, 6, fmt=fmt, theta=1_000_000, reset_mode=reset_mode),
-        "fc2": DenseCodes(weight=weights(rng, 3, 6), shift=0),
-        "out": ReadoutCodes(bias=np.zeros(3, np.int64), delta=1.0),
-    }
-    k = nodes["q1"].constants  # the same neuron with finer mantissas: c1 = c1m / 2^15, c2 = 0.25 / theta = c2m / 2^37
-    nodes["q1"] = with_constants(nodes["q1"], s1=15, c1m=k.c1m << 7, s2=k.s2 + 10, c2m=np.rint(0.25 / k.theta * 2.0**37).astype(int))
-    names = list(nodes)
-    return QuantizedGraph(nodes=nodes, edges=tuple(itertools.pairwise(names)), number_format=fmt, steps=12)
 
 
 @pytest.mark.parametrize("rounding", RoundingMode)

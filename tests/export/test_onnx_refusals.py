@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import numpy as np
 import onnx
@@ -12,7 +13,9 @@ from qif_deploy.errors import BackendError, InputError, UnsupportedError
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.ir.nodes import CodeInput, DenseCodes, Flatten, ReadoutCodes, SumPool2d
 from qif_export.export_report import Carried, FieldOutcome
+from qif_export.onnx import read as onnx_read
 from qif_export.onnx import write as onnx_write
+from qif_export.onnx.metadata import sealed
 from qif_export.onnx.run import read_onnx_interface, run_onnx
 from qif_export.onnx.write import write_onnx
 from tests.networks import LOIHI2, chain, number_format, population, random_inputs, residual
@@ -62,15 +65,27 @@ def test_what_just_fits_is_written(tmp_path, graph):
 
 
 def test_wrong_result_leaves_no_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(onnx_write, "to_onnx", lambda graph, honest=onnx_write.to_onnx: honest(residual(seed=4)))
-    with pytest.raises(BackendError, match="the reference has"):
+    def changed(graph, *choices, honest=onnx_write.to_onnx):
+        model = honest(graph, *choices)
+        body = next(a.g for node in model.graph.node for a in node.attribute if a.name == "body")
+        theta = next(t for t in body.initializer if t.name == "step/q2/theta")
+        values = onnx.numpy_helper.to_array(theta).copy()
+        values[1] += 100
+        theta.CopyFrom(onnx.numpy_helper.from_array(values, theta.name))
+        return model
+
+    for module in (onnx_write, onnx_read):  # in both, else the reader finds the change before anything runs
+        monkeypatch.setattr(module, "to_onnx", changed)
+    with pytest.raises(BackendError) as caught:
         write_onnx(residual(), tmp_path / "net.onnx")
+    place = r"population 'q2', step \d, sample \d, neuron \(1, \d, \d\): s is 0, the int64 reference has 1 \(random input\)"
+    assert re.search(place, str(caught.value)), caught.value
     assert list(tmp_path.iterdir()) == []
 
 
 def test_model_that_fails_the_checker_leaves_no_file(tmp_path, monkeypatch):
-    def broken(graph, honest=onnx_write.to_onnx):
-        model = honest(graph)
+    def broken(graph, *choices, honest=onnx_write.to_onnx):
+        model = honest(graph, *choices)
         model.graph.node[0].op_type = "Shapes"
         return model
 
@@ -81,8 +96,8 @@ def test_model_that_fails_the_checker_leaves_no_file(tmp_path, monkeypatch):
 
 
 def test_model_of_another_interface_leaves_no_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(onnx_write, "to_onnx", lambda graph, honest=onnx_write.to_onnx: honest(chain()))
-    with pytest.raises(BackendError, match="does not run"):
+    monkeypatch.setattr(onnx_write, "to_onnx", lambda graph, *choices, honest=onnx_write.to_onnx: honest(chain(), *choices))
+    with pytest.raises(BackendError, match="another network"):
         write_onnx(residual(), tmp_path / "net.onnx")
 
 
@@ -133,21 +148,30 @@ def test_onnx_of_another_origin(tmp_path):
 @pytest.mark.parametrize(
     ("key", "text", "words"),
     [
-        ("qif.schema", "2", "schema 2"),
+        ("qif.schema", "3", "schema 3"),
+        ("qif.schema", "true", "schema True"),
         ("qif.schema", "{", "damaged"),
         ("qif.steps", "0", "damaged"),
         ("qif.steps", '"4"', "damaged"),
         ("qif.inputs", "[]", "damaged"),
         ("qif.inputs", '[{"name": "events"}]', "damaged"),
         ("qif.inputs", '[{"name": "events", "shape": [2, 6], "low": 0, "high": 1, "scale": 1}]', "input shape"),
-        ("qif.inputs", '[{"name": "other", "shape": [2, 6, 6], "low": 0, "high": 1, "scale": 1}]', "metadata names"),
-        ("qif.populations", '["q1"]', "metadata names"),
+        ("qif.inputs", '[{"name": "other", "shape": [2, 6, 6], "low": 0, "high": 1, "scale": 1}]', "other inputs"),
+        ("qif.populations", '["q1"]', "damaged"),
+        ("qif.populations", '["q1", "q2", "q3"]', "other inputs or populations"),
+        ("qif.recorded", '["q1"]', "outputs of its graph"),
+        ("qif.profile", '"float"', "damaged"),
+        ("qif.form", '"step"', "inputs of its graph"),
+        ("qif.network", "{}", "description of the network is damaged"),
+        ("qif.network", '{"nodes": {}, "edges": []}', "readouts"),
+        ("qif.content_hash", '"0"', "content hash"),
         ("qif.populations", "3", "damaged"),
     ],
 )
 def test_damaged_metadata(written, tmp_path, key, text, words):
     model = onnx.load(written)
-    next(entry for entry in model.metadata_props if entry.key == key).value = text
+    entries = {entry.key: entry.value for entry in model.metadata_props} | {key: text}
+    onnx.helper.set_model_props(model, sealed(entries))
     onnx.save(model, tmp_path / "x.onnx")
     assert words in refusal(tmp_path / "x.onnx")
 

@@ -15,6 +15,7 @@ try:
     import onnx.numpy_helper
     import onnx.shape_inference
     import onnxruntime
+    from google.protobuf.message import DecodeError
 except ImportError as error:
     raise MissingDependencyError(
         f"ONNX files need the packages onnx >= 1.21 and onnxruntime >= 1.20 ({error}); install them with: pip install 'qif-deploy[onnx]'"
@@ -26,4 +27,4 @@ OPSET = 18
 IR_VERSION = 10
 """File format version that goes with it; the onnx package would stamp its newest, which older runtimes refuse."""
 
-__all__ = ["IR_VERSION", "OPSET", "onnx", "onnxruntime"]
+__all__ = ["IR_VERSION", "OPSET", "DecodeError", "onnx", "onnxruntime"]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from qif_export.onnx._onnx import onnx
 
+Dtype = type[np.generic]
 Attributes = Mapping[str, int | Sequence[int]]
 
 
@@ -25,7 +26,7 @@ class GraphBuilder:
     prefix: str
     operators: list[Any] = field(default_factory=list)  # onnx.NodeProto; onnx is untyped
     initialisers: list[Any] = field(default_factory=list)  # onnx.TensorProto
-    _constants: dict[tuple[str, int], str] = field(default_factory=dict)
+    _constants: dict[tuple[str, float], str] = field(default_factory=dict)
 
     def constant(self, name: str, values: NDArray[Any]) -> str:
         """Add an initialiser and return its name."""
@@ -34,7 +35,7 @@ class GraphBuilder:
         self.initialisers.append(onnx.numpy_helper.from_array(np.array(values, order="C"), full))
         return full
 
-    def shared(self, dtype: type[np.integer[Any]], value: int) -> str:
+    def shared(self, dtype: Dtype, value: float) -> str:
         """Return the name of a scalar constant that several operators share."""
         key = (np.dtype(dtype).name, value)
         if key not in self._constants:
@@ -47,19 +48,24 @@ class GraphBuilder:
         self.operators.append(onnx.helper.make_node(kind, list(inputs), [full], name=full, **dict(attributes or {})))
         return full
 
-    def cast(self, value: str, dtype: type[np.integer[Any]], output: str) -> str:
+    def rename(self, value: str, name: str) -> str:
+        """Give ``value`` a name of its own, without the prefix, and return it."""
+        self.operators.append(onnx.helper.make_node("Identity", [value], [name], name=name))
+        return name
+
+    def cast(self, value: str, dtype: Dtype, output: str) -> str:
         """Add a Cast to ``dtype``."""
         return self.operator("Cast", [value], output, {"to": onnx_type(dtype)})
 
 
-def onnx_type(dtype: type[np.integer[Any]]) -> int:
+def onnx_type(dtype: Dtype) -> int:
     """Return ONNX's number for a NumPy dtype."""
     return int(onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
 
-def value_info(name: str, dtype: type[np.integer[Any]], shape: Sequence[int | str]) -> Any:
+def value_info(name: str, dtype: Dtype, shape: Sequence[int | str]) -> Any:
     """Describe an input or output; text stands for a size that is free."""
     return onnx.helper.make_tensor_value_info(name, onnx_type(dtype), list(shape))
 
 
-__all__ = ["GraphBuilder", "onnx_type", "value_info"]
+__all__ = ["Dtype", "GraphBuilder", "onnx_type", "value_info"]

@@ -1,10 +1,12 @@
-"""The ONNX model of an integer network, profile "exact": a Scan over time around one step of the whole network.
+"""The ONNX model of an integer network, in the form of a whole sequence or of one step.
 
-    inputs    one per input of the network, under its name: codes, int32 (T, B, ...)
-    outputs   NAME/i, NAME/u int32 and NAME/s uint8 (T, B, ...) per population, readout int64 (B, class)
+    sequence  inputs    one per input of the network, under its name: codes (T, B, ...)
+              outputs   NAME/i, NAME/u and NAME/s (T, B, ...) per recorded population, readout (B, class)
+    step      inputs    codes (B, ...), NAME/r (B, ...) per population: states, and NAME/r (B, class) of the readout
+              outputs   NAME/r_next, the recordings (B, ...), readout: the readout's next state
 
-T and B are free. States and the running readout are what Scan carries from step to step. Weights and constants are initialisers
-inside the Scan's body: initialisers of an outer graph, read from a body, crash or change results in some releases of runtimes.
+T and B are free. In a sequence, states and the running readout are what Scan carries from step to step. Weights and constants are
+initialisers inside the Scan's body: initialisers of an outer graph, read from a body, crash or change results in some runtimes.
 """
 
 from __future__ import annotations
@@ -15,69 +17,71 @@ import numpy as np
 
 from qif_deploy.errors import UnsupportedError, raise_findings
 from qif_deploy.ir.graph import QuantizedGraph
-from qif_deploy.ir.nodes import CodeInput, Conv2dCodes, DenseCodes, Flatten, Population, ReadoutCodes, Reduce, SumPool2d
-from qif_deploy.shapes import ChannelCodes, channelwise
+from qif_deploy.shapes import ChannelCodes, Shape, channelwise
 from qif_export.onnx._onnx import IR_VERSION, OPSET, onnx
-from qif_export.onnx.builder import GraphBuilder, value_info
-from qif_export.onnx.integer_width import IntegerWidth, choose_width
+from qif_export.onnx.builder import Dtype, GraphBuilder, value_info
 from qif_export.onnx.metadata import to_metadata
-from qif_export.onnx.neuron_function import DOMAIN, Width, add_population, step_function
-from qif_export.onnx.synapses import SignalValue, add_flatten, add_pool, add_signal, add_synapse, width_findings
+from qif_export.onnx.network_step import QUANTITIES, Dtypes, StepValues, add_step, neuron_step
+from qif_export.onnx.neuron_function import DOMAIN
+from qif_export.onnx.operands import byte_findings
+from qif_export.onnx.options import Form, OnnxOptions
+from qif_export.onnx.widths import Width, choose_width
 
 READOUT = "readout"
-RECORDED = (("i", np.int32), ("u", np.int32), ("s", np.uint8))
-"""What is recorded of a population at every step, with its dtype."""
+BODY = "step/"
+"""What the names of a step's values begin with."""
 
-_BODY = "step/"
+PRODUCER = "qif-deploy"
 
 
-def to_onnx(graph: QuantizedGraph) -> Any:
+def to_onnx(graph: QuantizedGraph, options: OnnxOptions | None = None, width: Width | None = None) -> Any:
     """Return the ``onnx.ModelProto`` of ``graph``, the same for equal graphs; ``Any`` since onnx ships no types.
 
+    Args:
+        graph: the network.
+        options: profile and form; None for the defaults.
+        width: dtypes that are known to be wide enough; None has them proven.
+
     Raises:
-        UnsupportedError: codes or sums that the 8-bit operands and 32-bit sums of ONNX cannot carry; all findings at once.
+        UnsupportedError: codes or sums that the operators of the profile cannot carry; all findings at once.
     """
-    raise_findings(UnsupportedError, width_findings(graph))
+    options = OnnxOptions() if options is None else options
+    raise_findings(UnsupportedError, byte_findings(graph, options.profile))
     if READOUT in graph.inputs:
         raise UnsupportedError(f"input {READOUT!r} has the name of the output that ONNX files call so; rename the input")
-    width = choose_width(graph)
-    outer = GraphBuilder(prefix="")
-    _add_scan(outer, graph, width)
-    inputs = [value_info(name, np.int32, ["T", "B", *graph.shapes[name]]) for name in graph.inputs]
-    outputs = [value_info(f"{p}/{what}", dtype, ["T", "B", *graph.shapes[p]]) for p in graph.populations for what, dtype in RECORDED]
-    outputs.append(value_info(READOUT, np.int64, ["B", *graph.shapes[graph.readout]]))
-    model = onnx.helper.make_model(
-        onnx.helper.make_graph(outer.operators, "qif_network", inputs, outputs, outer.initialisers),
-        functions=[step_function(graph.number_format, width.dtype)],
-        opset_imports=[onnx.helper.make_opsetid("", OPSET), onnx.helper.make_opsetid(DOMAIN, 1)],
-        ir_version=IR_VERSION,
-        producer_name="qif-deploy",
-    )
-    onnx.helper.set_model_props(model, to_metadata(graph, width))
+    width = choose_width(graph, options.profile) if width is None else width
+    match options.form:
+        case Form.SEQUENCE:
+            network = _sequence(graph, options, width)
+        case Form.STEP:
+            network = _one_step(graph, options, width)
+    functions = neuron_step(graph, options, width).functions()
+    domains = [onnx.helper.make_opsetid("", OPSET), *([onnx.helper.make_opsetid(DOMAIN, 1)] if functions else [])]
+    model = onnx.helper.make_model(network, functions=functions, opset_imports=domains, ir_version=IR_VERSION, producer_name=PRODUCER)
+    onnx.helper.set_model_props(model, to_metadata(graph, options, width))
     return model
 
 
-def _add_scan(outer: GraphBuilder, graph: QuantizedGraph, width: IntegerWidth) -> None:
-    """Add initial states and the Scan; its outputs are the final states, then the recordings of all steps."""
+def _sequence(graph: QuantizedGraph, options: OnnxOptions, width: Width) -> Any:
+    """Initial states and the Scan; its outputs are the final states, then the recordings of all steps."""
+    dtypes, outer = Dtypes.of(options.profile, width), GraphBuilder(prefix="")
+    recorded = options.recorded(graph)
     batch = outer.operator("Shape", [graph.inputs[0]], "scan/batch", {"start": 1, "end": 2})
-    starts = [_start(outer, batch, p, graph.population(p).constants.r0, graph.shapes[p], width.dtype) for p in graph.populations]
+    starts = [_start(outer, batch, p, graph.population(p).constants.r0, graph.shapes[p], dtypes.state) for p in graph.populations]
     classes = graph.shapes[graph.readout]
-    starts.append(_start(outer, batch, graph.readout, np.zeros(classes[0], np.int64), classes, np.int64))
+    starts.append(_start(outer, batch, graph.readout, np.zeros(classes[0], np.int64), classes, dtypes.readout))
     finals = [f"{p}/r_final" for p in graph.populations]
-    recordings = [f"{p}/{what}" for p in graph.populations for what, _ in RECORDED]
-    outer.operators.append(
-        onnx.helper.make_node(
-            "Scan",
-            [*starts, *graph.inputs],
-            [*finals, READOUT, *recordings],
-            name="scan",
-            body=_body(graph, width.dtype),
-            num_scan_inputs=len(graph.inputs),
-        )
-    )
+    scanned = [*finals, READOUT, *(f"{p}/{what}" for p in recorded for what in QUANTITIES)]
+    scan = {"body": _body(graph, options, width), "num_scan_inputs": len(graph.inputs)}
+    outer.operators.append(onnx.helper.make_node("Scan", [*starts, *graph.inputs], scanned, name="scan", **scan))
+    del scan  # each step of building copies the weights
+    inputs = [value_info(name, dtypes.input, ["T", "B", *graph.shapes[name]]) for name in graph.inputs]
+    outputs = [value_info(f"{p}/{q}", dtypes.recorded[q], ["T", "B", *graph.shapes[p]]) for p in recorded for q in QUANTITIES]
+    outputs.append(value_info(READOUT, dtypes.readout, ["B", *classes]))
+    return onnx.helper.make_graph(outer.operators, "qif_network", inputs, outputs, outer.initialisers)
 
 
-def _start(outer: GraphBuilder, batch: str, name: str, codes: ChannelCodes, shape: tuple[int, ...], dtype: Width) -> str:
+def _start(outer: GraphBuilder, batch: str, name: str, codes: ChannelCodes, shape: Shape, dtype: Dtype) -> str:
     """Return a state of one value per channel, spread over batch and neurons."""
     sizes = outer.constant(f"{name}/sizes", np.array(shape, np.int64))
     full = outer.operator("Concat", [batch, sizes], f"{name}/shape", {"axis": 0})
@@ -85,63 +89,53 @@ def _start(outer: GraphBuilder, batch: str, name: str, codes: ChannelCodes, shap
     return outer.operator("Expand", [values, full], f"{name}/r_start")
 
 
-def _body(graph: QuantizedGraph, dtype: Width) -> Any:
-    """Return one time step of the whole network as a graph."""
-    body = GraphBuilder(prefix=_BODY)
-    signals: dict[str, SignalValue] = {}
-    currents: dict[str, str] = {}
-    states: list[tuple[str, str]] = []
-    recordings: list[str] = []
-    for name in graph.order:
-        node = graph.nodes[name]
-        feeding = graph.sources(name)
-        match node:
-            case CodeInput():
-                signals[name] = add_signal(body, graph, name, f"{_BODY}{name}/codes")
-            case SumPool2d():
-                signals[name] = add_pool(body, graph, name, node, signals[feeding[0]])
-            case Flatten():
-                signals[name] = add_flatten(body, name, signals[feeding[0]])
-            case DenseCodes() | Conv2dCodes():
-                currents[name] = add_synapse(body, name, node, signals[feeding[0]], dtype)
-            case Population():
-                shape = graph.shapes[name]
-                i = _join(body, name, [currents[b] for b in feeding], channelwise(node.constants.bias, len(shape)), dtype)
-                out = add_population(body, name, node.constants, (f"{_BODY}{name}/r", i), dtype, len(shape))
-                signals[name] = SignalValue(out["s"], 0)
-                states.append((f"{name}/r", out["r_next"]))
-                recorded = {"i": i, "u": out["u"], "s": out["s"]}
-                for what, kind in RECORDED:
-                    narrow = dtype is np.int64 and kind is np.int32
-                    recordings.append(body.cast(recorded[what], kind, f"{name}/{what}_int32") if narrow else recorded[what])
-            case ReadoutCodes():
-                i = _join(body, name, [currents[b] for b in feeding], node.bias, dtype)
-                wide = body.cast(i, np.int64, f"{name}/i_wide")
-                if node.reduce is Reduce.SUM:
-                    wide = body.operator("Add", [f"{_BODY}{name}/r", wide], f"{name}/total")
-                readout = (f"{name}/r", wide)
-    return _body_graph(body, graph, [*states, readout], recordings, dtype)
-
-
-def _join(body: GraphBuilder, name: str, branches: list[str], bias: Any, dtype: Width) -> str:
-    """Return the sum of all branches and the bias."""
-    total = branches[0]
-    for number, branch in enumerate(branches[1:]):
-        total = body.operator("Add", [total, branch], f"{name}/join{number}")
-    return body.operator("Add", [total, body.constant(f"{name}/bias", bias.astype(dtype))], f"{name}/i")
-
-
-def _body_graph(body: GraphBuilder, graph: QuantizedGraph, states: list[tuple[str, str]], recordings: list[str], dtype: Width) -> Any:
+def _body(graph: QuantizedGraph, options: OnnxOptions, width: Width) -> Any:
+    """One time step as the graph that Scan repeats."""
+    dtypes, body = Dtypes.of(options.profile, width), GraphBuilder(prefix=BODY)
     owners = [*graph.populations, graph.readout]
-    kinds: list[Width] = [dtype] * len(graph.populations) + [np.int64]
-    inputs, outputs = [], []
-    for (state, following), owner, kind in zip(states, owners, kinds, strict=True):
-        inputs.append(value_info(_BODY + state, kind, ["B", *graph.shapes[owner]]))
-        outputs.append(value_info(following, kind, ["B", *graph.shapes[owner]]))
-    inputs += [value_info(f"{_BODY}{name}/codes", np.int32, ["B", *graph.shapes[name]]) for name in graph.inputs]
-    described = [(p, kind) for p in graph.populations for _, kind in RECORDED]
-    outputs += [value_info(value, kind, ["B", *graph.shapes[p]]) for value, (p, kind) in zip(recordings, described, strict=True)]
+    states = {owner: f"{BODY}{owner}/r" for owner in owners}
+    names = {name: f"{BODY}{name}/codes" for name in graph.inputs}
+    values = add_step(body, graph, options, width, names, states)
+    kinds = _state_dtypes(graph, dtypes)
+    inputs = [value_info(states[owner], kinds[owner], ["B", *graph.shapes[owner]]) for owner in owners]
+    inputs += [value_info(names[name], dtypes.input, ["B", *graph.shapes[name]]) for name in graph.inputs]
+    following = values.states | {graph.readout: values.readout}
+    outputs = [value_info(following[owner], kinds[owner], ["B", *graph.shapes[owner]]) for owner in owners]
+    for p in options.recorded(graph):
+        for what in QUANTITIES:
+            value = _narrowed(body, p, what, values, dtypes)
+            outputs.append(value_info(value, dtypes.recorded[what], ["B", *graph.shapes[p]]))
     return onnx.helper.make_graph(body.operators, "qif_step", inputs, outputs, body.initialisers)
 
 
-__all__ = ["READOUT", "RECORDED", "to_onnx"]
+def _one_step(graph: QuantizedGraph, options: OnnxOptions, width: Width) -> Any:
+    """One time step as the whole graph; values that leave it get names without the prefix."""
+    dtypes, body = Dtypes.of(options.profile, width), GraphBuilder(prefix=BODY)
+    states = {p: f"{p}/r" for p in graph.populations} | {graph.readout: f"{graph.readout}/r"}
+    values = add_step(body, graph, options, width, {name: name for name in graph.inputs}, states)
+    kinds = _state_dtypes(graph, dtypes)
+    inputs = [value_info(name, dtypes.input, ["B", *graph.shapes[name]]) for name in graph.inputs]
+    inputs += [value_info(state, kinds[owner], ["B", *graph.shapes[owner]]) for owner, state in states.items()]
+    outputs = []
+    for p in graph.populations:
+        outputs.append(value_info(body.rename(values.states[p], f"{p}/r_next"), dtypes.state, ["B", *graph.shapes[p]]))
+    for p in options.recorded(graph):
+        for what in QUANTITIES:
+            value = body.rename(_narrowed(body, p, what, values, dtypes), f"{p}/{what}")
+            outputs.append(value_info(value, dtypes.recorded[what], ["B", *graph.shapes[p]]))
+    outputs.append(value_info(body.rename(values.readout, READOUT), dtypes.readout, ["B", *graph.shapes[graph.readout]]))
+    return onnx.helper.make_graph(body.operators, "qif_step", inputs, outputs, body.initialisers)
+
+
+def _state_dtypes(graph: QuantizedGraph, dtypes: Dtypes) -> dict[str, Dtype]:
+    return dict.fromkeys(graph.populations, dtypes.state) | {graph.readout: dtypes.readout}
+
+
+def _narrowed(body: GraphBuilder, population: str, what: str, values: StepValues, dtypes: Dtypes) -> str:
+    """int64 states are recorded in int32, which holds them: saturation bounds u, the proof bounds i."""
+    value = values.recordings[population][what]
+    narrow = dtypes.state is np.int64 and dtypes.recorded[what] is np.int32
+    return body.cast(value, np.int32, f"{population}/{what}_int32") if narrow else value
+
+
+__all__ = ["BODY", "PRODUCER", "READOUT", "to_onnx"]

@@ -1,97 +1,107 @@
-"""Write an integer network as ONNX, profile "exact", and prove the file before it appears.
+"""Write an integer network as ONNX and prove the file before it appears.
 
-How it is carried: model.py (time, states, names), synapses.py (8-bit operands), neuron_function.py (the step as ``qif::QIF``),
-integer_width.py (int32 or int64), metadata.py (inputs, steps, format, proof, content hash).
+How it is carried: model.py (forms, states, names), network_step.py (nodes), integer_operands.py and float_operands.py (profiles),
+neuron_function.py (the neuron), widths.py (dtypes), metadata.py and plain_network.py (everything else). In words: docs/onnx.md.
 """
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from qif_deploy.atomic import atomic_path
-from qif_deploy.errors import BackendError, InputError, UnsupportedError
 from qif_deploy.ir.graph import QuantizedGraph
-from qif_deploy.shapes import InputCodes
-from qif_deploy.simulate.compare import compare_traces
-from qif_deploy.simulate.reference import run_reference
 from qif_export.export_report import Carried, ExportReport, FieldOutcome, sha256_of
 from qif_export.onnx._onnx import onnx
+from qif_export.onnx.load import load_model
+from qif_export.onnx.metadata import PREFIX, dump, sealed
 from qif_export.onnx.model import to_onnx
-from qif_export.onnx.run import run_onnx
+from qif_export.onnx.options import OnnxOptions, Profile
+from qif_export.onnx.store import DATA_SUFFIX, stored
+from qif_export.onnx.verify import Probe, Verified, verify
 
-_VERIFIED_STEPS = 4
 
+def write_onnx(graph: QuantizedGraph, path: Path, options: OnnxOptions | None = None, *, real: Probe | None = None) -> ExportReport:
+    """Write ``graph`` to ``path``; check the file and run it. It appears only when all is as it should be.
 
-def write_onnx(graph: QuantizedGraph, path: Path) -> ExportReport:
-    """Write ``graph`` to ``path``; check the file and run it against the reference. It appears only when all is equal.
+    Args:
+        graph: the network.
+        path: the file; weights above the size in ``options`` go beside it.
+        options: profile, form and the rest; None for the defaults.
+        real: inputs of the kind that the network is for, besides the random ones.
 
     Raises:
         UnsupportedError: ONNX cannot carry what the network needs; all findings at once.
         InputError: the file cannot be written there.
-        BackendError: the file fails ONNX's checker, does not load, or computes something else than the reference.
+        BackendError: the file fails ONNX's checker, does not load, or computes something else than the reference; says where.
     """
-    model = to_onnx(graph)
-    try:
-        data = model.SerializeToString(deterministic=True)
-    except (ValueError, RuntimeError):  # protobuf's limit of 2 GiB; the type differs by release
-        raise UnsupportedError(f"ONNX file {str(path)!r} would exceed 2 GiB, the limit of the format; use a smaller network") from None
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
-        _verify(graph, temporary, path)
-        digest = sha256_of(temporary)
-    return ExportReport(path=Path(path), sha256=digest, outcomes=_OUTCOMES)
+    options = OnnxOptions() if options is None else options
+    path = Path(path)
+    if options.recorded(graph) != graph.populations:
+        _verify_all_states(graph, path, options, real)
+    with stored(to_onnx(graph, options), path, external_above=options.external_above) as written:
+        verified = verify(graph, written.path, path, real)
+        measured = {one.source: one.measured for one in verified if one.measured is not None}
+        if measured:
+            _put_measured(written.path, measured)
+        digest = sha256_of(written.path)
+    details = _details(options, path, written.outside, verified)
+    return ExportReport(path=path, sha256=digest, outcomes=_outcomes(options.profile), details=details)
 
 
-def _verify(graph: QuantizedGraph, written: Path, path: Path) -> None:
-    where = f"ONNX file {str(path)!r}"
-    try:
-        onnx.checker.check_model(str(written), full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise BackendError(f"{where} fails the checker ({_first_line(error)}); nothing was written, please report this") from error
-    inputs = _probe(graph)
-    try:
-        found = run_onnx(written, inputs)
-    except InputError as error:
-        raise BackendError(f"{where} does not run ({error}); nothing was written, please report this") from error
-    mismatch = compare_traces(run_reference(graph, inputs), found).first_mismatch
-    if mismatch is not None:
-        raise BackendError(
-            f"{where}: {mismatch.array} at {mismatch.index} is {mismatch.found}, the reference has {mismatch.expected} "
-            f"({mismatch.reason}); nothing was written, please report this"
-        )
+def _put_measured(path: Path, measured: Mapping[str, Any]) -> None:
+    """Let the file say itself how far it is from the integer network."""
+    model = load_model(path)
+    entries = {entry.key: entry.value for entry in model.metadata_props} | {PREFIX + "measured": dump(measured)}
+    onnx.helper.set_model_props(model, sealed(entries))
+    path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def _probe(graph: QuantizedGraph) -> dict[str, InputCodes]:
-    """Return four samples: the lowest and the highest code throughout, and two of random codes."""
-    rng = np.random.default_rng(0)
-    steps = _VERIFIED_STEPS if graph.steps is None else min(graph.steps, _VERIFIED_STEPS)
-    probes = {}
-    for name in graph.inputs:
-        node = graph.code_input(name)
-        codes = rng.integers(node.low, node.high + 1, (steps, 4, *node.shape), dtype=np.int64)
-        codes[:, 0], codes[:, 1] = node.low, node.high
-        probes[name] = codes
-    return probes
+def _verify_all_states(graph: QuantizedGraph, path: Path, options: OnnxOptions, real: Probe | None) -> None:
+    """A file that records less is proven through its twin that records everything, since a state that is not seen may differ."""
+    with tempfile.TemporaryDirectory(prefix="qif_deploy_") as folder:
+        twin = Path(folder) / path.name
+        full = replace(options, record=None)
+        with stored(to_onnx(graph, full), twin, external_above=full.external_above) as written:
+            verify(graph, written.path, path, real)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+def _details(options: OnnxOptions, path: Path, outside: bool, verified: tuple[Verified, ...]) -> dict[str, Any]:
+    return {
+        "profile": options.profile.value,
+        "form": options.form.value,
+        "exact": options.profile is not Profile.QDQ,
+        "files": [str(path), *([str(path) + DATA_SUFFIX] if outside else [])],
+        "verified": [one.as_json() for one in verified],
+    }
 
 
-_OUTCOMES = (
-    FieldOutcome(field="weight", carried=Carried.EXACT, reason="uint8 with zero point 128"),
-    FieldOutcome(field="shift", carried=Carried.EXACT),
-    FieldOutcome(field="geometry", carried=Carried.EXACT),
-    FieldOutcome(field="population codes", carried=Carried.EXACT, reason="inputs of the function qif::QIF; shifts as powers of two"),
-    FieldOutcome(field="input codes and scale", carried=Carried.EXACT, reason="metadata"),
-    FieldOutcome(field="readout", carried=Carried.EXACT, reason="bias and reduction as operators, delta in the metadata"),
-    FieldOutcome(field="number format", carried=Carried.EXACT, reason="metadata; limits and rounding are operators"),
-    FieldOutcome(field="steps", carried=Carried.EXACT, reason="metadata; a longer run is refused"),
-    FieldOutcome(field="provenance", carried=Carried.EXACT, reason="metadata"),
-    FieldOutcome(field="delta", carried=Carried.DROPPED, reason="per population, for reporting only; it is in the NIR file"),
-    FieldOutcome(field="reset_by under hard reset", carried=Carried.DROPPED, reason="it decides no result"),
-)
+def _outcomes(profile: Profile) -> tuple[FieldOutcome, ...]:
+    """Say how each field is carried; the network's codes are in the metadata whatever the operators do with them."""
+    weight = {
+        Profile.EXACT: "uint8 with zero point 128",
+        Profile.FLOAT: "whole numbers in float32",
+        Profile.QDQ: "int8 behind DequantizeLinear, scale a power of two",
+    }
+    neuron = {
+        Profile.EXACT: FieldOutcome(field="arithmetic", carried=Carried.EXACT, reason="integer operators"),
+        Profile.FLOAT: FieldOutcome(field="arithmetic", carried=Carried.EXACT, reason="whole numbers in floats, within the range proof"),
+        Profile.QDQ: FieldOutcome(
+            field="arithmetic",
+            carried=Carried.WITHIN_BOUND,
+            reason="a float32 neuron that neither rounds nor saturates; what differs is under 'verified', measured",
+        ),
+    }
+    metadata = ("population codes", "input codes and scale", "readout", "number format", "steps", "delta", "provenance")
+    return (
+        FieldOutcome(field="weight", carried=Carried.EXACT, reason=weight[profile]),
+        FieldOutcome(field="shift", carried=Carried.EXACT),
+        FieldOutcome(field="geometry", carried=Carried.EXACT),
+        neuron[profile],
+        *(FieldOutcome(field=name, carried=Carried.EXACT, reason="metadata") for name in metadata),
+    )
 
-__all__ = ["write_onnx"]
+
+__all__ = ["Probe", "write_onnx"]

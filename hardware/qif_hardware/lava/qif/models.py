@@ -23,7 +23,7 @@ from qif_deploy.fixedpoint import RoundingMode, rshift
 from qif_deploy.ir.nodes import Reduce
 from qif_deploy.neuron.constants import FixedConstants, StepConstants
 from qif_deploy.neuron.fixed_step import FixedStep, fixed_step
-from qif_hardware.lava.qif.process import IN_PORTS, QIF, BranchScale, CodeSource, QIFJoin, Readout, Relay, TraceFiles
+from qif_hardware.lava.qif.process import IN_PORTS, QIF, BranchScale, CodeSource, CurrentOut, QIFJoin, Readout, Relay, TraceFiles
 from qif_hardware.lava.sample_window import SampleWindow
 
 Codes = NDArray[Any]
@@ -203,3 +203,19 @@ class PyReadout(AbstractJoin):
             case Reduce.LAST:
                 self._result[sample] = current
         self._progress[0] = frame + 1
+
+
+@implements(proc=CurrentOut, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyCurrentOut(PyLoihiProcessModel):  # type: ignore[misc]  # Lava ships no types
+    """Sends ``i`` of the step."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+
+    def run_spk(self) -> None:
+        """One step."""
+        current = scaled(self.a_in.recv(), self.proc_params["branch"]) + self.proc_params["bias"]
+        frame = self.proc_params["window"].frame(self.time_step)
+        self.s_out.send((current if frame is not None else np.zeros_like(current)).astype(np.int32))

@@ -1,4 +1,4 @@
-"""The processes: source of codes, relay, QIF population of one branch or of several, readout. Ports and states only."""
+"""The processes: source of codes, relay, QIF population of one branch or of several, two kinds of readout. Ports and states only."""
 
 from __future__ import annotations
 
@@ -124,3 +124,12 @@ class Readout(AbstractProcess):  # type: ignore[misc]  # Lava ships no types
         )
         for port in IN_PORTS:
             setattr(self, port, InPort(shape=bias.shape))
+
+
+class CurrentOut(AbstractProcess):  # type: ignore[misc]  # Lava ships no types
+    """Passes its input current on as a graded message, shifts and bias included; zeros before the first and after the last frame."""
+
+    def __init__(self, *, name: str, shape: Shape, bias: ChannelCodes, branch: BranchScale, window: SampleWindow) -> None:
+        super().__init__(name=name, shape=shape, bias=bias, branch=branch, window=window)
+        self.a_in = InPort(shape=shape)
+        self.s_out = OutPort(shape=shape)
