@@ -220,6 +220,7 @@ def caller(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int, set[str
     """A script in the midst of a long run: its process, its worker's, and the shared memory of that."""
     script = tmp_path / "script.py"
     script.write_text(
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs inherit it ignored
         "from tests.networks import chain, random_inputs\n"
         "from qif_hardware.lava.run import run_lava\n"
         "run_lava(chain(), random_inputs(chain(), samples=5000), progress=lambda f: print(f, flush=True))\n"

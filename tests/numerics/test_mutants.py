@@ -159,7 +159,7 @@ PROOF_MUTANTS: dict[str, tuple[Callable[..., None], Callable[[], Callable[..., A
     ),
     "shift of a joined branch left out of the range": (
         network_properties.joined_branches_are_exact,
-        lambda: mutant(FAN_IN, "astype(np.int64) << synapses[name].shift for", "astype(np.int64) for").branch_ranges,
+        lambda: mutant(FAN_IN, "astype(np.int64) << shift for", "astype(np.int64) for").branch_ranges,
     ),
     "padding taken for a full kernel": (
         network_properties.branch_sums_are_exact,
