@@ -77,7 +77,7 @@ def test_refusals(tmp_path):
     model = unpacked("norse-lif", tmp_path)
     assert_one_line(cli("convert", unpacked("norse-synaptic", tmp_path)), "CubaLIF", "second state")
     assert_one_line(cli("convert", tmp_path / "none.nir"), "does not exist")
-    assert_one_line(cli("convert", __file__), "neither a checkpoint", ".nir")
+    assert_one_line(cli("convert", __file__), "is no checkpoint", ".nir")
     assert_one_line(cli("quantize", model, "--qat"), "which --qat trains on")
     assert_one_line(cli("quantize", model, "--bias-correction"), "--steps N")
     cli("quantize", model, "--steps", 16, "-q")

@@ -83,10 +83,7 @@ def test_one_bit_of_a_weight_in_an_onnx_file(tiny: Artefacts, check: Callable[[P
     assert (found.stored.bits, found.stored.count) == ((bit,), 1)
     assert found.stored.index == tuple(np.unravel_index(index, tuple(tensor.dims)))
     assert found.stored.expected == found.stored.found ^ (1 << bit)  # type: ignore[operator]  # both are integers
-    # It runs all the same, and what it computes differs in the population that this synapse feeds, if these inputs reach the weight.
-    assert found.run.comparison is not None
-    mismatch = found.run.comparison.first_mismatch
-    assert mismatch is None or mismatch.array == f"qif{at[0][-1]}/i"
+    assert found.run.failed is not None  # its digest does not fit, so that nothing runs it
 
 
 def test_verify_names_a_changed_weight_and_exits_1(tiny: Artefacts, tmp_path: Path) -> None:

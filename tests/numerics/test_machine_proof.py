@@ -123,12 +123,16 @@ def step_form(case: Case, step: Callable[..., Any] = fixed_step) -> tuple[Any, A
     return found.u.value, found.s.fires, found.r.value
 
 
-def onnx_form(case: Case, build: Callable[..., Any] | None = None) -> tuple[Any, Any, Any]:
-    """The exported function in integers of the machine."""
-    if build is None:
-        from qif_export.onnx.neuron_function import step_function as build
-    f = format_of(case.machine)
-    function = build(replace(f, rounding=case.mode), np.int32)
+def onnx_form(case: Case, neuron: Any = None) -> tuple[Any, Any, Any]:
+    """The exported function in integers of the machine; ``neuron`` stands in for its module."""
+    from qif_export.onnx import neuron_function
+    from qif_export.onnx.options import Profile
+
+    neuron = neuron_function if neuron is None else neuron
+    step = neuron.NeuronStep(
+        profile=Profile.EXACT, dtype=np.int32, number_format=replace(format_of(case.machine), rounding=case.mode), inline=False
+    )
+    (function,) = step.functions()
     c = {name: case.narrow_code(name) for name in (*CODES, "s1", "s2")}
     hard, one = case.reset is ResetMode.HARD, z3.BitVecVal(1, case.machine)
     given = {name: c[name] for name in ("r", "i", "c2m", "c1m", "theta", "u_min")}
@@ -207,9 +211,9 @@ BROKEN_STEPS = {
 
 BROKEN_FUNCTIONS = {
     "> for >=": (RoundingMode.TOWARD_ZERO, '"GreaterOrEqual"', '"Greater"'),
-    "floor without its remainder": (RoundingMode.FLOOR, "[even, divisor]", "[value, divisor]"),
-    "half always added": (RoundingMode.NEAREST, "[negative, minus, half]", "[negative, half, half]"),
-    "lower end of two's complement": (RoundingMode.TOWARD_ZERO, "-number_format.state_limit)", "-number_format.state_limit - 1)"),
+    "floor without its remainder": (RoundingMode.FLOOR, '[f"{output}_multiple", divisor]', "[value, divisor]"),
+    "half always added": (RoundingMode.NEAREST, 'f"{output}_minus_half", f"half{which}"]', 'f"half{which}", f"half{which}"]'),
+    "lower end of two's complement": (RoundingMode.TOWARD_ZERO, '("bottom", -limit)', '("bottom", -limit - 1)'),
 }
 
 
@@ -223,7 +227,7 @@ def test_a_broken_step_yields_a_counterexample(name: str) -> None:
 @pytest.mark.parametrize("name", BROKEN_FUNCTIONS)
 def test_a_broken_onnx_function_yields_a_counterexample(name: str) -> None:
     mode, *texts = BROKEN_FUNCTIONS[name]
-    broken = mutant("qif_export.onnx.neuron_function", *texts).step_function
+    broken = mutant("qif_export.onnx.neuron_function", *texts)
     case = Case(machine=6, mode=mode, reset=ResetMode.HARD, whole=True)
     assert differs(case, lambda case: onnx_form(case, broken)) is not None
 
