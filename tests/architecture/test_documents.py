@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from qif_deploy.fixedpoint import RoundingMode, rshift
 from qif_deploy.neuron.constants import CODE_FIELDS
 from qif_deploy.neuron.params import QIFParams
 from qif_hardware.target import list_targets
+from tests import document_tables
 from tests.networks import chain
 from tests.numerics.test_mutants import NETWORK_MUTANTS, OTHER_MUTANTS, PROOF_MUTANTS, STEP_MUTANTS
 
@@ -19,17 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NUMERICS = (ROOT / "docs" / "numerics.md").read_text()
 
 
-def table(first_column: str) -> list[dict[str, str]]:
-    """Rows of the one table whose header starts with ``first_column``."""
-    lines = NUMERICS.splitlines()
-    (start,) = [n for n, line in enumerate(lines) if re.match(rf"\| {first_column} \|", line)]
-    header = [cell.strip() for cell in lines[start].strip("|").split("|")]
-    rows = []
-    for line in lines[start + 2 :]:
-        if not line.startswith("|"):
-            break
-        rows.append(dict(zip(header, (cell.strip().replace("`", "") for cell in line.strip("|").split("|")), strict=True)))
-    return rows
+table = partial(document_tables.table, "numerics.md")
 
 
 def test_the_table_of_formats_is_that_of_the_target_profiles() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,23 +21,14 @@ from qif_export.nir.migrations import STEPS
 from qif_export.nir.network_facts import OLDEST, SCHEMA
 from qif_export.nir.nodes import QIF
 from qif_export.nir.write import to_nir
+from tests import document_tables
 from tests.export.test_nir_float import small
 from tests.networks import residual
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "nir.md").read_text()
 
 
-def table(first_column: str) -> list[dict[str, str]]:
-    """Rows of the one table whose header starts with ``first_column``."""
-    lines = TEXT.splitlines()
-    (start,) = [n for n, line in enumerate(lines) if re.match(rf"\| {first_column} \|", line)]
-    header = [cell.strip() for cell in lines[start].strip("|").split("|")]
-    rows = []
-    for line in lines[start + 2 :]:
-        if not line.startswith("|"):
-            break
-        rows.append(dict(zip(header, (cell.strip().replace("`", "") for cell in line.strip("|").split("|")), strict=True)))
-    return rows
+table = partial(document_tables.table, "nir.md")
 
 
 def test_every_field_of_the_node_is_described() -> None:
