@@ -34,13 +34,6 @@ a
 """
 
 
-@pytest.fixture(scope="session")
-def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A folder that all workers of this test run share."""
-    base = tmp_path_factory.getbasetemp()
-    return base if worker_id == "master" else base.parent
-
-
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", pages.executed_pages())
 def test_the_code_of_a_page_runs(name: str, shared_folder: Path) -> None:
