@@ -1,7 +1,8 @@
 """Bring a network of another framework: a NIR file in, an integer network and its spikes out.
 
 Writes a small NIR file with the ``nir`` package, in the form in which snnTorch's exporter writes it, then reads it as if it had come by
-mail. Prints what was recognised, what had to be assumed, and the spikes of the reference and of onnxruntime. Needs ``qif-deploy[nir,onnx]``.
+mail. Prints what was recognised, what had to be assumed, and the spikes of the reference and of onnxruntime.
+Needs ``pip install 'qif-deploy[nir,onnx]'``.
 """
 
 import argparse
@@ -20,12 +21,12 @@ def write_theirs(path: Path) -> None:
     rng = np.random.default_rng(0)
 
     def leaky(size: int) -> nir.LIF:
-        tau = np.full(size, DT / (1 - 0.9), np.float32)
-        return nir.LIF(tau=tau, r=tau / np.float32(DT), v_leak=np.zeros(size), v_threshold=np.ones(size), v_reset=np.zeros(size))
+        tau, zero = np.full(size, DT / (1 - 0.9), np.float32), np.zeros(size, np.float32)
+        return nir.LIF(tau=tau, r=tau / np.float32(DT), v_leak=zero, v_threshold=zero + 1, v_reset=zero)
 
     nodes = {
         "input": nir.Input(input_type=np.array([24])),
-        "fc1": nir.Affine(weight=rng.normal(0, 0.35, (32, 24)), bias=rng.normal(0.05, 0.02, 32)),
+        "fc1": nir.Affine(weight=rng.normal(0, 0.2, (32, 24)), bias=np.zeros(32)),
         "lif1": leaky(32),
         "fc2": nir.Affine(weight=rng.normal(0, 0.3, (10, 32)), bias=np.zeros(10)),
         "lif2": leaky(10),
@@ -47,8 +48,9 @@ def main(folder: Path) -> None:
         print(f"  {note}")
 
     quantized = qif_deploy.quantize(converted.path, target="loihi2", out=folder / "theirs-net.nir")
-    spikes = np.random.default_rng(1).integers(0, 2, (STEPS, 8, 24))  # (time, sample, neuron), codes 0 and 1
-    np.save(folder / "spikes.npy", spikes)
+    rng = np.random.default_rng(1)
+    spikes = rng.random((STEPS, 8, 24)) < rng.random((8, 24))  # (time, sample, neuron): every neuron has a rate of its own
+    np.save(folder / "spikes.npy", spikes.astype(np.int64))
     traces = {}
     for backend in ("reference", "onnx"):
         outcome = qif_deploy.run(quantized.path, backend=backend, input=folder / "spikes.npy", out=folder / f"{backend}.npz")

@@ -1,7 +1,7 @@
 """Where does accuracy go? Compare float with integers, then damage the integer network on purpose and let ``diff`` find it.
 
-Starts from the folder of ``01_train_quantize_verify.py``. Prints, layer by layer, how many spikes flip and what explains them: first for the
-sound network, then for one whose third channel of ``qif2`` has a threshold 5 % too high.
+Starts from the folder of ``01_train_quantize_verify.py``. Prints, layer by layer, how many spikes flip and what explains them:
+first for the sound network, then for one whose third channel of ``qif2`` has a threshold 5 % too high.
 """
 
 import argparse
@@ -23,14 +23,14 @@ def damaged(network: qif_deploy.QuantizedGraph) -> qif_deploy.QuantizedGraph:
 
 
 def tell(title: str, fidelity: qif_deploy.Fidelity) -> None:
-    print(f"{title}: float {fidelity.accuracy_float:.2%}, integer {fidelity.accuracy_integer:.2%}, verdict {fidelity.diagnosis.verdict.value}")
+    print(f"{title}: float {fidelity.accuracy_float:.2%}, integer {fidelity.accuracy_integer:.2%}, verdict {fidelity.verdict.value}")
     for layer in fidelity.layers:
         causes = layer.causes  # why the integer spike is another one than the float spike
         print(
             f"  {layer.name}: {causes.total} spikes flip; {causes.rounding} by rounding, {causes.history} by earlier flips,"
             f" {causes.unexplained} unexplained; {layer.forced.causes.unexplained} unexplained when fed with float spikes"
         )
-    for finding in fidelity.diagnosis.findings:
+    for finding in fidelity.findings:
         print(f"  found: {finding.place}, {finding.kind.value}, channels {list(finding.channels)}: {finding.text}")
 
 

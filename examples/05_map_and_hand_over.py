@@ -1,7 +1,7 @@
 """Does it fit, and what does an owner of the chip get? Place the network on cores and write the files that leave the house.
 
-Starts from the folder of ``01_train_quantize_verify.py``. Prints the placement layer by layer with the resource that binds, the time of a step
-as a range, and the files: ONNX, netx for lava-dl, and a bundle for owners of Loihi 2 that checks itself. Nothing was run on silicon.
+Starts from the folder of ``01_train_quantize_verify.py``. Prints the placement layer by layer with the resource that binds, and
+the files: ONNX, netx for lava-dl, and a bundle for owners of Loihi 2 that checks itself. Nothing was run on silicon.
 """
 
 import argparse
