@@ -15,7 +15,7 @@ from qif_deploy.cli.output import show, stages
 def run(
     network: Annotated[Path, typer.Argument(metavar="NET", help="net.nir, or for --backend onnx also the exported net.onnx.")],
     input: Annotated[Path, typer.Option("--input", help="Integer codes (T,B,...), or (B,...) to hold; .npz for several inputs.")],
-    backend: Annotated[str, typer.Option("--backend", help="reference, batched, onnx or lava.")] = "reference",
+    backend: Annotated[str, typer.Option("--backend", help="reference, batched, onnx, onnx-reference, nir or lava.")] = "reference",
     out: Annotated[Path | None, out_option("Vectors; default: vectors.npz beside the network.")] = None,
     steps: Steps = None,
     encode: Annotated[bool, typer.Option("--encode", help="The input holds floats: turn them into codes.")] = False,
