@@ -28,9 +28,11 @@ from tests.soak.counts import Counts
 from tests.soak.outcome import Verdict
 from tests.soak.usage import Usage, left_behind, slope
 from tests.soak.watched import Watched, worker_command
-from tests.soak.ways import Way
+from tests.soak.way import Way
 
-LOOK_EVERY = 50
+LOOK_EVERY, FIRST_LOOK = 50, 10
+"""Networks between two looks at the processes, and before the first: by then what is made once is made."""
+
 SILENCE_S = 300.0
 """Longest silence of a worker; a run on Lava has a limit of its own below it."""
 
@@ -57,7 +59,8 @@ def main(arguments: Sequence[str]) -> int:
                     break
                 _run(number, workers, counts)
                 done += 1
-                if done % LOOK_EVERY == min(10, LOOK_EVERY - 1) or done == options.networks:
+                if done % LOOK_EVERY == FIRST_LOOK:
+                    print(f"{done} networks, {len(counts.bad)} bad, {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
                     for worker in workers.values():
                         worker.look()
             for worker in workers.values():

@@ -15,7 +15,8 @@ from qif_deploy.simulate.trace import Trace
 from qif_export.nir.write import write_nir
 from tests.soak.cases import Case
 from tests.soak.outcome import BAD, Outcome, Verdict, first_difference
-from tests.soak.ways import Changed, Way, expected, run, taken
+from tests.soak.way import Way
+from tests.soak.ways import Changed, expected, run, taken
 
 TOO_WIDE = ("exact in float64; use the reference", "beyond the int32 of the vectors")
 """Backend errors by which an engine refuses a network, as docs/numerics.md, section 6 lists them."""

@@ -135,8 +135,9 @@ class Watched:
 
 def _read(stream: IO[str], lines: queue.Queue[str | None]) -> None:
     """Hand lines on until the stream ends."""
-    for line in stream:
-        lines.put(line)
+    with stream:
+        for line in stream:
+            lines.put(line)
     lines.put(None)
 
 

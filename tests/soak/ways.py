@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -34,6 +33,7 @@ from qif_hardware.lava.synapse_lowering import Convolution
 from tests.graph_strategies import plain
 from tests.numerics import network_oracle
 from tests.soak.cases import Case
+from tests.soak.way import Way
 
 Arrays = Mapping[str, NDArray[Any]]
 LAVA_SAMPLES = 4
@@ -43,21 +43,6 @@ ORACLE_PRODUCTS = 20_000
 """Products of weight and signal that loops over Python integers do in a tenth of a second."""
 
 TIME_LIMIT_S = 120.0
-
-
-class Way(enum.Enum):
-    """How a network is run; the values are the names in the counts."""
-
-    ORACLE = "oracle"
-    COMPILED = "batched"
-    TORCH = "batched_torch"
-    STREAM = "stream"
-    ONNX = "onnx"
-    ONNX_STEP = "onnx_step"
-    ONNX_FLOAT = "onnx_float"
-    NIR = "nir"
-    LAVA_IN_PROCESS = "lava_in_process"
-    LAVA = "lava"
 
 
 class Changed(Exception):

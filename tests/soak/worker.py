@@ -22,7 +22,8 @@ from tests.soak.attempt import attempt
 from tests.soak.cases import Case, case_of
 from tests.soak.outcome import Outcome, Verdict
 from tests.soak.usage import usage
-from tests.soak.ways import Way, wanted
+from tests.soak.way import Way
+from tests.soak.ways import wanted
 
 Say = Callable[[dict[str, Any]], None]
 
