@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from qif_deploy.api.map import map  # noqa: A004  # the verb's name
     from qif_deploy.api.quantization import PostTraining
     from qif_deploy.api.quantize import quantize
+    from qif_deploy.api.report import FigureFormat, ReportOutcome, report
     from qif_deploy.api.results import DemoOutcome, ExportOutcome, QuantizeOutcome, RunOutcome, TargetsOutcome, TrainOutcome, VerifyOutcome
     from qif_deploy.api.run import run
     from qif_deploy.api.targets import targets
@@ -49,6 +50,7 @@ _HOMES = {
     "EnergyReport": "qif_deploy.pricing.energy_report",
     "ExportOutcome": "qif_deploy.api.results",
     "Fidelity": "qif_deploy.fidelity.report",
+    "FigureFormat": "qif_deploy.api.report",
     "ForeignModel": "qif_deploy.api.loading",
     "Graph": "qif_deploy.ir.graph",
     "NetworkMapping": "qif_hardware.mapping.mapping",
@@ -59,6 +61,7 @@ _HOMES = {
     "QifError": "qif_deploy.errors",
     "QuantizeOutcome": "qif_deploy.api.results",
     "QuantizedGraph": "qif_deploy.ir.graph",
+    "ReportOutcome": "qif_deploy.api.report",
     "ResetMode": "qif_deploy.neuron.params",
     "RoundingMode": "qif_deploy.fixedpoint",
     "ScaleMethod": "qif_deploy.passes.scale_method",
@@ -76,6 +79,7 @@ _HOMES = {
     "export": "qif_deploy.api.export",
     "map": "qif_deploy.api.map",
     "quantize": "qif_deploy.api.quantize",
+    "report": "qif_deploy.api.report",
     "run": "qif_deploy.api.run",
     "targets": "qif_deploy.api.targets",
     "train": "qif_deploy.api.train",
@@ -91,6 +95,7 @@ __all__ = [
     "EnergyReport",
     "ExportOutcome",
     "Fidelity",
+    "FigureFormat",
     "ForeignModel",
     "Graph",
     "NetworkMapping",
@@ -101,6 +106,7 @@ __all__ = [
     "QifError",
     "QuantizeOutcome",
     "QuantizedGraph",
+    "ReportOutcome",
     "ResetMode",
     "RoundingMode",
     "RunOutcome",
@@ -118,6 +124,7 @@ __all__ = [
     "export",
     "map",
     "quantize",
+    "report",
     "run",
     "targets",
     "train",

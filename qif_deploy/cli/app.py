@@ -14,6 +14,7 @@ from qif_deploy.cli.energy import energy
 from qif_deploy.cli.export import export
 from qif_deploy.cli.map import map as map_verb
 from qif_deploy.cli.quantize import quantize
+from qif_deploy.cli.report import report
 from qif_deploy.cli.run import run
 from qif_deploy.cli.targets import targets
 from qif_deploy.cli.train import train
@@ -29,7 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-VERBS = (demo, train, convert, quantize, check, run, diff, verify, export, map_verb, energy, targets)
+VERBS = (demo, train, convert, quantize, check, run, diff, verify, export, map_verb, energy, report, targets)
 
 
 def _print_version(wanted: bool) -> None:
