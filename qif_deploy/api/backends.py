@@ -14,7 +14,7 @@ from typing import Any
 
 from typing_extensions import assert_never
 
-from qif_deploy.errors import BackendError, InputError, MissingDependencyError, UnsupportedError
+from qif_deploy.errors import BackendError, MissingDependencyError, UnsupportedError
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.progress import Progress
 from qif_deploy.shapes import InputCodes
@@ -23,6 +23,7 @@ from qif_deploy.simulate.compare import Comparison, compare_traces
 from qif_deploy.simulate.op_counts import Tallies, tally
 from qif_deploy.simulate.reference import run_reference
 from qif_deploy.simulate.trace import Trace
+from qif_deploy.suggestion import unknown_word
 
 
 class Backend(enum.Enum):
@@ -224,5 +225,5 @@ def parse_backend(name: str) -> Backend:
     """Return the backend called ``name``."""
     known = [backend.value for backend in Backend]
     if name not in known:
-        raise InputError(f"backend {name!r} is unknown; use one of {', '.join(known)}")
+        raise unknown_word("backend", name, known)
     return Backend(name)

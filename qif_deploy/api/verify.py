@@ -58,6 +58,6 @@ def verify(
             progress(done / len(chosen))
         checks[backend.value] = check_backend(backend, graph, real.codes, reference, how=how)
     checked = tuple(check_file(file, graph, real.codes, reference) for file in given)
-    outcome = VerifyOutcome(backends=checks, source=real.source, files=checked)
+    outcome = VerifyOutcome(backends=checks, source=real.source, content_hash=graph.content_hash, files=checked)
     write_json(path, outcome.as_json())
     return outcome
