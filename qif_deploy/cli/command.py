@@ -1,0 +1,50 @@
+"""The verbs as Typer's commands: help with examples, set as it was written, and shown without loading what converts values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from qif_deploy.cli.examples import EXAMPLES
+
+HELP_FLAGS = ("-h", "--help")
+
+EXIT_CODES = (
+    "Exit codes: 0 done, and what was checked holds; 1 a check does not hold;\n  2 bad input, in one line on stderr; 130 interrupted."
+)
+
+
+def epilog(verb: str) -> str:
+    """Return what stands below the options of a verb: its examples, and the exit codes."""
+    lines = "\n".join(f"  {example}" for example in EXAMPLES[verb])
+    return f"Examples:\n{lines}\n\n{EXIT_CODES}"
+
+
+class Verb(TyperCommand):
+    """A verb; its epilog is printed line by line, where Click would make one paragraph of it."""
+
+    def format_epilog(self, ctx: typer.Context, formatter: Any) -> None:
+        """Write the examples as they are."""
+        del ctx
+        if self.epilog:
+            formatter.write(f"\n{self.epilog}\n")
+
+
+class Verbs(TyperGroup):
+    """All verbs. ``VERB --help`` is answered before any option is converted, which would load pydantic: half of the time of a help text."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        """Show the help of the verb where it is asked for; else parse."""
+        verb = self.commands.get(args[0]) if args else None
+        given = args[1 : args.index("--")] if "--" in args else args[1:]
+        if verb is not None and not ctx.resilient_parsing and not set(HELP_FLAGS).isdisjoint(given):
+            verb.make_context(args[0], ["--help"], parent=ctx)
+        return super().parse_args(ctx, args)
+
+    def format_epilog(self, ctx: typer.Context, formatter: Any) -> None:
+        """Write the epilog as it is."""
+        del ctx
+        if self.epilog:
+            formatter.write(f"\n{self.epilog}\n")
