@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ class Backend(enum.Enum):
     REFERENCE = "reference"
     BATCHED = "batched"
     ONNX = "onnx"
+    ONNX_REFERENCE = "onnx-reference"
     NIR = "nir"
     LAVA = "lava"
 
@@ -59,7 +61,7 @@ def execute(
         graph: the network.
         inputs: codes ``(time, batch, ...)`` from ``prepare_inputs``.
         how: device and limits.
-        exported: for ONNX: the file to run; without it one is written to a temporary folder.
+        exported: for both runtimes of ONNX: the file to run; without it one is written to a temporary folder.
         progress: called with the share done, where the backend can tell.
     """
     match backend:
@@ -72,6 +74,8 @@ def execute(
             return run_batched(graph, inputs, device=how.device, progress=progress)
         case Backend.ONNX:
             return _run_onnx(graph, inputs, exported)
+        case Backend.ONNX_REFERENCE:
+            return _run_onnx_reference(graph, inputs, exported)
         case Backend.NIR:
             return _run_nir(graph, inputs)
         case Backend.LAVA:
@@ -122,14 +126,30 @@ def require_torch() -> None:
 
 def _run_onnx(graph: QuantizedGraph, inputs: Mapping[str, InputCodes], exported: Path | None) -> Trace:
     from qif_export.onnx.run import run_onnx
+
+    with _onnx_file(graph, exported) as path:
+        return run_onnx(path, inputs)
+
+
+def _run_onnx_reference(graph: QuantizedGraph, inputs: Mapping[str, InputCodes], exported: Path | None) -> Trace:
+    from qif_export.onnx.reference_run import run_onnx_reference
+
+    with _onnx_file(graph, exported) as path:
+        return run_onnx_reference(path, inputs)
+
+
+@contextmanager
+def _onnx_file(graph: QuantizedGraph, exported: Path | None) -> Iterator[Path]:
+    """The exported file, or one written for this run."""
     from qif_export.onnx.write import write_onnx
 
     if exported is not None:
-        return run_onnx(exported, inputs)
+        yield exported
+        return
     with tempfile.TemporaryDirectory(prefix="qif_deploy_") as folder:
         path = Path(folder) / "net.onnx"
         write_onnx(graph, path)
-        return run_onnx(path, inputs)
+        yield path
 
 
 def _run_nir(graph: QuantizedGraph, inputs: Mapping[str, InputCodes]) -> Trace:

@@ -123,7 +123,7 @@ def _load_checkpoint(path: Path) -> FloatModel:
 def _load_float_nir(path: Path, how: ForeignModel) -> FloatModel:
     from qif_export.nir.importing.conventions import Convention
     from qif_export.nir.importing.importer import ImportOptions, read_float_nir
-    from qif_export.nir.importing.lower import Ends, InputCoding
+    from qif_export.nir.importing.walk import Ends, InputCoding
 
     known = [convention.value for convention in Convention]
     if how.convention is not None and how.convention not in known:

@@ -89,10 +89,11 @@ class RunOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyOutcome:
-    """Every backend, and every file that was given, against the reference."""
+    """Every backend, and every file that was given, against the reference; ``content_hash`` is that of the network."""
 
     backends: Mapping[str, BackendCheck]
     source: str
+    content_hash: str
     files: tuple[FileCheck, ...] = ()
 
     @property
@@ -107,6 +108,7 @@ class VerifyOutcome:
         found: dict[str, Any] = {
             "holds": self.holds,
             "input": self.source,
+            "content_hash": self.content_hash,
             "backends": {name: check.as_json() for name, check in self.backends.items()},
         }
         if self.files:

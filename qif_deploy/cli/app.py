@@ -16,12 +16,13 @@ from qif_deploy.cli.export import export
 from qif_deploy.cli.map import map as map_verb
 from qif_deploy.cli.output import write
 from qif_deploy.cli.quantize import quantize
+from qif_deploy.cli.report import report
 from qif_deploy.cli.run import run
 from qif_deploy.cli.targets import targets
 from qif_deploy.cli.train import train
 from qif_deploy.cli.verify import verify
 
-VERBS = (demo, train, convert, quantize, check, run, diff, verify, export, map_verb, energy, targets)
+VERBS = (demo, train, convert, quantize, check, run, diff, verify, export, map_verb, energy, report, targets)
 
 FIRST_STEPS = f"""First steps:
   qif-deploy demo                # the whole way on real digits, about a minute

@@ -14,9 +14,7 @@ from qif_deploy.cli.values import BACKENDS
 
 
 def run(
-    network: Annotated[
-        Path, typer.Argument(metavar="NET", help="Integer network: net.nir, or for --backend onnx also the exported net.onnx.")
-    ],
+    network: Annotated[Path, typer.Argument(metavar="NET", help="Integer network: net.nir, or, on the onnx backends, also net.onnx.")],
     input: Annotated[
         Path,
         typer.Option(

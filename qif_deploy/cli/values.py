@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
-BACKENDS = ("reference", "batched", "onnx", "nir", "lava")
+BACKENDS = ("reference", "batched", "onnx", "onnx-reference", "nir", "lava")
 COMPARED = ("batched", "onnx", "nir", "lava")
 FORMATS = ("nir", "onnx", "netx", "loihi2-bundle")
 PROFILES = ("exact", "float", "qdq")

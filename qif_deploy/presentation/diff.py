@@ -12,13 +12,6 @@ from qif_deploy.presentation.layout import new_table, percent, stacked
 if TYPE_CHECKING:
     from qif_deploy.fidelity.report import Fidelity, SoloAccuracy
 
-VERDICTS = {
-    "rounding": "rounding explains every difference: the integer network is the rounded float network",
-    "choice": "rounding and choices of the quantisation explain every difference",
-    "unexplained": "something changes spikes that rounding does not explain, though every constant is the rounded one",
-    "damage": "the integer network is not the rounded float network",
-}
-
 
 def diff_table(outcome: Fidelity, *, verbose: bool = False) -> RenderableType:
     """Agreement per layer, what explains the flips, and the diagnosis; with ``verbose`` also every step."""
@@ -98,7 +91,7 @@ def _diagnosis(outcome: Fidelity) -> list[RenderableType]:
         values = f"float {first.u_float:.6g}, integer {first.u_integer:.6g}, threshold {first.theta:.6g}"
         reach = f"{first.distance:.2g} theta from it, rounding reaches {first.bound:.2g}"
         lines.append(f"first divergence: {at}: {values}; {reach}: {first.cause}")
-    lines.append(f"verdict: {VERDICTS[outcome.verdict.value]}")
+    lines.append(f"verdict: {outcome.verdict.meaning}")
     lines += [f"{f.severity.value} in {f.place}: {f.kind.value}: {f.text}" for f in outcome.findings]
     if outcome.suspect is not None:
         lines.append(f"look at: {outcome.suspect}")

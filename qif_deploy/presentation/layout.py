@@ -8,6 +8,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from qif_deploy.wording import joules, percent
+
 WIDTH = 80
 """Columns of a terminal that every table is made for."""
 
@@ -56,14 +58,4 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
-def percent(share: float | None) -> str:
-    """Return a fraction in per cent."""
-    return "unknown" if share is None else f"{100 * share:.2f} %"
-
-
-def joules(energy_j: float) -> str:
-    """Return an energy in the unit that keeps its digits short."""
-    for unit, scale in (("J", 1.0), ("mJ", 1e-3), ("uJ", 1e-6), ("nJ", 1e-9)):
-        if energy_j >= scale:
-            return f"{energy_j / scale:.3g} {unit}"
-    return f"{energy_j / 1e-12:.3g} pJ"
+__all__ = ["counted", "joules", "new_table", "percent", "shape", "stacked"]
