@@ -84,7 +84,7 @@ def test_the_package_runs_as_a_module() -> None:
 def test_listed_words_are_those_that_are_taken() -> None:
     from qif_deploy.api.backends import Backend
     from qif_deploy.api.export import FORMATS
-    from qif_deploy.api.verify import COMPARED
+    from qif_deploy.api.report import FigureFormat
     from qif_deploy.datasets.dataset import LOADERS, STREAMS
     from qif_deploy.ir.nodes import Reduce
     from qif_deploy.neuron.params import ResetMode
@@ -101,7 +101,8 @@ def test_listed_words_are_those_that_are_taken() -> None:
         return {one.value for one in kind}  # type: ignore[attr-defined]  # every kind here is an enum
 
     assert set(values.BACKENDS) == words(Backend)
-    assert set(values.COMPARED) >= {backend.value for backend in COMPARED}
+    assert set(values.COMPARED) == words(Backend) - {"reference"}
+    assert set(values.FIGURES) == words(FigureFormat)
     assert set(values.FORMATS) == set(FORMATS)
     assert set(values.PROFILES) == words(Profile)
     assert set(values.FORMS) == words(Form)
