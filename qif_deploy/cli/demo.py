@@ -21,7 +21,7 @@ def demo(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
-    """Go the whole way on real digits: train, quantise, run on every backend, compare bit by bit, count energy."""
+    """Go the whole way on real digits: train, quantise, run on every backend, compare bit by bit, map, count energy, report."""
     from qif_deploy.api.demonstration import STAGES
     from qif_deploy.api.demonstration import demo as run_demo
     from qif_deploy.presentation.demo import demo_table

@@ -18,6 +18,7 @@ from qif_deploy.training.recipe import Recipe, parse_recipe
 from qif_deploy.training.spec import InputSpec
 from qif_deploy.training.trainer import TrainingMetrics, build_network
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """A network in evaluation mode, its recipe, and the metrics as they were stored."""

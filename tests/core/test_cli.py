@@ -14,7 +14,7 @@ from tests.core.cli_runner import cli, contents
 from tests.core.conftest import SAMPLES, STEPS, Artefacts
 from tests.hardware.lava_marks import NEEDS_LAVA
 
-VERBS = ("demo", "train", "convert", "quantize", "check", "run", "diff", "verify", "export", "energy", "targets")
+VERBS = ("demo", "train", "convert", "quantize", "check", "run", "diff", "verify", "export", "map", "energy", "report", "targets")
 
 
 @pytest.mark.parametrize("verb", VERBS)
