@@ -51,7 +51,7 @@ def _interval_table(proof: CheckReport) -> Table:
     if proof.observed:
         columns += ["lowest reached", "highest reached", "bits to spare"]
         caption += f"; reached on {proof.observed_on}"
-    return Table(caption=caption, columns=tuple(columns), rows=tuple(rows), numeric=frozenset({1, 2, 3, 5, 6, 7}), wide=True)
+    return Table(caption=caption, columns=tuple(columns), rows=tuple(rows), numeric=frozenset({1, 2, 3, 5, 6, 7}))
 
 
 def _finding_table(proof: CheckReport) -> Table:
@@ -67,4 +67,4 @@ def _finding_table(proof: CheckReport) -> Table:
         for finding in proof.findings
     )
     columns = ("object", "severity", "rule", "value", "limit", "what it means and what to do")
-    return Table(caption="Findings", columns=columns, rows=rows, wide=True)
+    return Table(caption="Findings", columns=columns, rows=rows)
