@@ -14,6 +14,7 @@ from qif_deploy.cli.diff import diff
 from qif_deploy.cli.energy import energy
 from qif_deploy.cli.export import export
 from qif_deploy.cli.map import map as map_verb
+from qif_deploy.cli.output import write
 from qif_deploy.cli.quantize import quantize
 from qif_deploy.cli.report import report
 from qif_deploy.cli.run import run
@@ -53,12 +54,12 @@ def _root(
     if version:
         from qif_deploy.cli.versions import version_lines
 
-        typer.echo("\n".join(version_lines(everything=verbose)))
+        write("\n".join(version_lines(everything=verbose)))
         raise typer.Exit
     if verbose:
         raise typer.BadParameter("-v belongs behind the verb, or beside --version", ctx=context)
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        write(context.get_help())
 
 
 for verb in VERBS:

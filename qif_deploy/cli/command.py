@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from qif_deploy.cli.examples import EXAMPLES
+from qif_deploy.cli.output import write
 
 HELP_FLAGS = ("-h", "--help")
 
@@ -33,15 +34,21 @@ class Verb(TyperCommand):
 
 
 class Verbs(TyperGroup):
-    """All verbs. ``VERB --help`` is answered before any option is converted, which would load pydantic: half of the time of a help text."""
+    """All verbs. A help text is answered before any option is converted, which would load pydantic: half of its time."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
         """Show the help of the verb where it is asked for; else parse."""
-        verb = self.commands.get(args[0]) if args else None
-        given = args[1 : args.index("--")] if "--" in args else args[1:]
-        if verb is not None and not ctx.resilient_parsing and not set(HELP_FLAGS).isdisjoint(given):
-            verb.make_context(args[0], ["--help"], parent=ctx)
+        asked = None if ctx.resilient_parsing else self._asked(ctx, args[: args.index("--")] if "--" in args else args)
+        if asked is not None:
+            write(asked.get_help())
+            raise typer.Exit
         return super().parse_args(ctx, args)
+
+    def _asked(self, ctx: typer.Context, args: list[str]) -> typer.Context | None:
+        if args[:1] in ([], *([flag] for flag in HELP_FLAGS)):
+            return ctx
+        verb = self.commands.get(args[0])
+        return None if verb is None or set(HELP_FLAGS).isdisjoint(args) else type(ctx)(verb, info_name=args[0], parent=ctx)
 
     def format_epilog(self, ctx: typer.Context, formatter: Any) -> None:
         """Write the epilog as it is."""

@@ -60,7 +60,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "targets": (
         "qif-deploy targets",
         "qif-deploy targets -v            # every number with unit, source and grade",
-        "qif-deploy targets --json -q | head",
+        "qif-deploy targets -q --out targets.json",
     ),
 }
 """Examples by verb; a line that ends in a backslash goes on."""
