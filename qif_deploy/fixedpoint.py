@@ -30,6 +30,10 @@ class RoundingMode(enum.Enum):
     NEAREST = "nearest"
 
 
+FORMAT_WIDTHS = ("weight_bits", "coef_bits", "state_bits", "product_bits")
+"""The widths of a NumberFormat, by name, in the order in which files and tables have them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberFormat:
     """Widths of the integers that a target holds, and its rounding mode.
