@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qif_deploy.analysis.check_network import CheckReport
+    from qif_deploy.api.backends import Execution
     from qif_deploy.api.check import check
     from qif_deploy.api.convert import ConvertOutcome, convert
     from qif_deploy.api.demonstration import demo
-    from qif_deploy.api.diff import diff
+    from qif_deploy.api.diff import Comparison, diff
     from qif_deploy.api.energy import energy
-    from qif_deploy.api.export import export
+    from qif_deploy.api.export import OnnxChoices, export
     from qif_deploy.api.loading import ForeignModel
     from qif_deploy.api.map import map  # noqa: A004  # the verb's name
     from qif_deploy.api.quantization import PostTraining
@@ -38,16 +39,20 @@ if TYPE_CHECKING:
     from qif_deploy.pricing.estimate import EnergyEstimate
     from qif_deploy.simulate.trace import Trace
     from qif_deploy.training.qat.options import QatOptions
+    from qif_deploy.training.run_options import Accelerator, RunOptions
     from qif_deploy.version import __version__
     from qif_hardware.mapping.mapping import NetworkMapping
 
 _HOMES = {
+    "Accelerator": "qif_deploy.training.run_options",
     "CheckReport": "qif_deploy.analysis.check_network",
+    "Comparison": "qif_deploy.api.diff",
     "ConvertOutcome": "qif_deploy.api.convert",
     "DemoOutcome": "qif_deploy.api.results",
     "Deployment": "qif_deploy.pricing.deployment",
     "EnergyEstimate": "qif_deploy.pricing.estimate",
     "EnergyReport": "qif_deploy.pricing.energy_report",
+    "Execution": "qif_deploy.api.backends",
     "ExportOutcome": "qif_deploy.api.results",
     "Fidelity": "qif_deploy.fidelity.report",
     "FigureFormat": "qif_deploy.api.report",
@@ -55,6 +60,7 @@ _HOMES = {
     "Graph": "qif_deploy.ir.graph",
     "NetworkMapping": "qif_hardware.mapping.mapping",
     "NumberFormat": "qif_deploy.fixedpoint",
+    "OnnxChoices": "qif_deploy.api.export",
     "PostTraining": "qif_deploy.api.quantization",
     "QatOptions": "qif_deploy.training.qat.options",
     "QIFParams": "qif_deploy.neuron.params",
@@ -64,6 +70,7 @@ _HOMES = {
     "ReportOutcome": "qif_deploy.api.report",
     "ResetMode": "qif_deploy.neuron.params",
     "RoundingMode": "qif_deploy.fixedpoint",
+    "RunOptions": "qif_deploy.training.run_options",
     "ScaleMethod": "qif_deploy.passes.scale_method",
     "RunOutcome": "qif_deploy.api.results",
     "TargetsOutcome": "qif_deploy.api.results",
@@ -87,12 +94,15 @@ _HOMES = {
 }
 
 __all__ = [
+    "Accelerator",
     "CheckReport",
+    "Comparison",
     "ConvertOutcome",
     "DemoOutcome",
     "Deployment",
     "EnergyEstimate",
     "EnergyReport",
+    "Execution",
     "ExportOutcome",
     "Fidelity",
     "FigureFormat",
@@ -100,6 +110,7 @@ __all__ = [
     "Graph",
     "NetworkMapping",
     "NumberFormat",
+    "OnnxChoices",
     "PostTraining",
     "QIFParams",
     "QatOptions",
@@ -109,6 +120,7 @@ __all__ = [
     "ReportOutcome",
     "ResetMode",
     "RoundingMode",
+    "RunOptions",
     "RunOutcome",
     "ScaleMethod",
     "TargetsOutcome",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from typing import Any
 
@@ -9,6 +10,9 @@ import pytest
 from hypothesis import settings
 
 from qif_deploy.errors import MissingDependencyError
+
+# Tests start many interpreters. Where this is set, each of them compiles torch and Lava from source anew: seconds instead of tenths.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 settings.register_profile("ci", deadline=None, derandomize=True, database=None)
 settings.register_profile("long", deadline=None, max_examples=2000)

@@ -69,17 +69,19 @@ class RunOutcome:
     samples: int
     steps: int
     spikes: Mapping[str, int]
+    rates: Mapping[str, float]
     classes: tuple[int, ...]
     seconds: float
 
     def as_json(self) -> dict[str, Any]:
-        """Return plain values; ``classes`` is the winning class per sample."""
+        """Return plain values; ``classes`` is the winning class per sample, ``rates`` spikes per neuron and step."""
         return {
             "backend": self.backend,
             "artefacts": {"vectors": str(self.vectors)},
             "samples": self.samples,
             "steps": self.steps,
             "spikes": dict(self.spikes),
+            "rates": dict(self.rates),
             "classes": list(self.classes),
             "seconds": self.seconds,
         }

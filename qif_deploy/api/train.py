@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from qif_deploy.api.files import make_folder, write_json
 from qif_deploy.api.results import TrainOutcome
-from qif_deploy.errors import InputError
 from qif_deploy.progress import Progress
+from qif_deploy.suggestion import unknown_word
 
 if TYPE_CHECKING:
     from qif_deploy.training.run_options import RunOptions
@@ -69,7 +69,7 @@ def training_options(
 
     known = [kind.value for kind in Accelerator]
     if accelerator not in known:
-        raise InputError(f"accelerator {accelerator!r} is unknown; use one of {', '.join(known)}")
+        raise unknown_word("accelerator", accelerator, known)
     return RunOptions(
         accelerator=Accelerator(accelerator),
         devices=devices,

@@ -18,6 +18,7 @@ from qif_deploy.datasets.source import ArraySource, Labels, SampleSource, Subset
 from qif_deploy.datasets.split import stratified
 from qif_deploy.errors import InputError, raise_findings
 from qif_deploy.shapes import Shape, frozen
+from qif_deploy.suggestion import unknown_word
 
 SampleCodes = (
     Annotated[NDArray[np.uint8], "(sample, channel, height, width)"] | Annotated[NDArray[np.int64], "(sample, channel, height, width)"]
@@ -189,7 +190,7 @@ def load_dataset(name: str, *, split_seed: int = 0, root: Path | None = None, fr
     if name in STREAMS:
         raise InputError(f"data set {name!r} is too large for memory; open it with open_dataset, or use one of {sorted(LOADERS)}")
     if name not in LOADERS:
-        raise InputError(f"data set {name!r} is unknown; use one of {sorted(LOADERS)}")
+        raise unknown_word("data set", name, sorted(LOADERS))
     return LOADERS[name](_request(name, split_seed, root, frames))
 
 
@@ -205,7 +206,7 @@ def open_dataset(name: str, *, split_seed: int = 0, root: Path | None = None, fr
     if name in STREAMS:
         return STREAMS[name](_request(name, split_seed, root, frames))
     if name not in LOADERS:
-        raise InputError(f"data set {name!r} is unknown; use one of {sorted((*LOADERS, *STREAMS))}")
+        raise unknown_word("data set", name, sorted((*LOADERS, *STREAMS)))
     return streamed(load_dataset(name, split_seed=split_seed, root=root, frames=frames))
 
 

@@ -15,7 +15,7 @@ from qif_deploy.ir.nodes import Dense, Flatten
 from qif_deploy.simulate.float_sim import run_float
 from qif_export.nir.importing.conventions import Convention
 from qif_export.nir.importing.importer import ImportedFloat, ImportOptions, read_float_nir
-from qif_export.nir.importing.lower import InputCoding
+from qif_export.nir.importing.walk import InputCoding
 from tests.export.nir_oracle import DT, run_nir
 
 OPTIONS = ImportOptions(convention=Convention.NIR, dt=DT, coding=InputCoding(low=-3, high=4))
