@@ -230,9 +230,7 @@ def _stacked_bars(chart: StackedBars) -> Figure:
     ]  # fmt: skip
     middle = [sum(series.values[n] for series in chart.series) for n in rows]
     data.append(_whiskers("low to high", rows, middle, chart.low, chart.high, chart.bars))
-    layout = _layout(
-        MARGINS_PX + 70 + BAR_PX * len(rows), _axis(chart.value_label, rangemode="tozero"), _names(chart.bars), barmode="stack"
-    )
+    layout = _layout(MARGINS_PX + 70 + BAR_PX * len(rows), _axis(chart.value_label, rangemode="tozero"), _names(chart.bars), barmode="stack")
     return {"data": data, "layout": layout | {"showlegend": True, "bargap": 0.35}}
 
 

@@ -100,13 +100,7 @@ def _view(chip: int, cells: list[CoreCell], size: MeshSize, names: tuple[str, ..
     )
     columns = ("core", "number", "layers", "share used", "of its")
     table = Table(caption=f"Cores of chip {chip}", columns=columns, rows=rows, numeric=frozenset({3}), wide=True)
-    return View(
-        key=f"cores-{chip}",
-        label=f"chip {chip}",
-        chart=CoreMap(chip=chip, cells=cells, size=size, names=names),
-        summary=summary,
-        table=table,
-    )
+    return View(key=f"cores-{chip}", label=f"chip {chip}", chart=CoreMap(chip=chip, cells=cells, size=size, names=names), summary=summary, table=table)
 
 
 def _layers(placement: Record) -> Table:
@@ -126,9 +120,7 @@ def _time(time: Record) -> Table:
                              ("throughput_hz", "inferences per second, pipelined", 1.0), ("static_energy_j", "static energy, uJ", 1e6)):  # fmt: skip
         if time.holds(key):
             levels = time.record(key)
-            rows.append(
-                (name, *(f"{scale * levels.number(level):,.3g}" if scale != 1.0 else f"{levels.number(level):,.0f}" for level in LEVELS))
-            )
+            rows.append((name, *(f"{scale * levels.number(level):,.3g}" if scale != 1.0 else f"{levels.number(level):,.0f}" for level in LEVELS)))
     caption = f"Time: {time.text('grade')}" if time.holds("grade") else "Time, an estimate"
     return Table(caption=caption, columns=("", *LEVELS), rows=tuple(rows), numeric=frozenset({1, 2, 3}))
 

@@ -79,9 +79,7 @@ def _bars(named: dict[str, Record], sums: dict[str, tuple[float, float, float]],
     return bars, unit, scale
 
 
-def _bar_table(
-    bars: StackedBars, sums: dict[str, tuple[float, float, float]], unit: str, scale: float, *, caption: str, first: str
-) -> Table:
+def _bar_table(bars: StackedBars, sums: dict[str, tuple[float, float, float]], unit: str, scale: float, *, caption: str, first: str) -> Table:
     rows = tuple(
         (
             bar,
@@ -91,9 +89,7 @@ def _bar_table(
         for n, (bar, (low, typical, high)) in enumerate(sums.items())
     )
     columns = (first, *(series.name for series in bars.series), "sum, typical", "low", "high")
-    return Table(
-        caption=f"{caption}, {unit} per inference", columns=columns, rows=rows, numeric=frozenset(range(1, len(columns))), wide=True
-    )
+    return Table(caption=f"{caption}, {unit} per inference", columns=columns, rows=rows, numeric=frozenset(range(1, len(columns))), wide=True)
 
 
 def _layer_gallery(energy: Record) -> Gallery | None:
@@ -111,9 +107,7 @@ def _layer_gallery(energy: Record) -> Gallery | None:
         label="by layer",
         chart=bars,
         summary=f"Energy by layer, typical with low and high: {told}.",
-        table=_bar_table(
-            bars, sums, unit, scale, caption=f"Typical energy by operation, estimator {energy.text('estimator')}", first="layer"
-        ),
+        table=_bar_table(bars, sums, unit, scale, caption=f"Typical energy by operation, estimator {energy.text('estimator')}", first="layer"),
     )
     return Gallery(key="energy-layers", title="By layer and operation", choice="", views=(view,))
 
@@ -130,9 +124,7 @@ def _twin_gallery(energy: Record) -> Gallery:
         label="twins",
         chart=bars,
         summary=f"The network beside other networks of its topology, all by {twins.text('estimator')}: {told}. What they are: {bases}.",
-        table=_bar_table(
-            bars, sums, unit, scale, caption=f"Typical energy by operation, estimator {twins.text('estimator')}", first="network"
-        ),
+        table=_bar_table(bars, sums, unit, scale, caption=f"Typical energy by operation, estimator {twins.text('estimator')}", first="network"),
     )
     return Gallery(key="energy-twins", title="Beside its twins", choice="", views=(view,))
 

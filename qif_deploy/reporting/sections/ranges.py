@@ -9,11 +9,7 @@ from qif_deploy.reporting.run_files import NETWORK, RunFiles
 KEY, TITLE = "ranges", "Range proof"
 
 STATUSES = {"ok": Status.HOLDS, "warn": Status.LOOK, "fail": Status.FAILS}
-WORDS = {
-    "ok": "every quantity is proven to fit",
-    "warn": "proven to fit, with a warning",
-    "fail": "not proven: something may leave its limit",
-}
+WORDS = {"ok": "every quantity is proven to fit", "warn": "proven to fit, with a warning", "fail": "not proven: something may leave its limit"}
 MEANINGS = {"fits": "fits", "harmless": "may saturate, changes no spike", "fails": "may leave its limit"}
 
 

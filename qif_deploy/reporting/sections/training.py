@@ -10,14 +10,7 @@ from qif_deploy.wording import percent
 
 KEY, TITLE = "training", "Training"
 
-RECIPE = (
-    ("name", "recipe"),
-    ("dataset", "data set"),
-    ("model", "model"),
-    ("seed", "seed"),
-    ("steps", "time steps T"),
-    ("epochs", "epochs"),
-)
+RECIPE = (("name", "recipe"), ("dataset", "data set"), ("model", "model"), ("seed", "seed"), ("steps", "time steps T"), ("epochs", "epochs"))
 """Fields of a recipe and what they are called."""
 
 
