@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from qif_deploy.fixedpoint import FORMAT_WIDTHS
 from qif_deploy.pricing import price_list
 from qif_deploy.sourced import Grade, SourcedNumber
 from qif_deploy.training.models.registry import MODELS
@@ -15,7 +16,6 @@ from qif_deploy.training.neuron_form import FORMS
 from qif_deploy.training.recipe import BUILTIN, DATASETS, Recipe
 from qif_deploy.training.recipe_options import Loss, Optimiser, Precision, Schedule, WindowKind
 from qif_hardware import chip
-from qif_hardware.target import WIDTHS
 from tests import document_tables
 
 PAGE = "reference/toml.md"
@@ -78,7 +78,7 @@ def test_the_keys_of_a_number_with_a_source() -> None:
 
 
 def test_the_widths_of_a_target() -> None:
-    assert set(rows("width key")) == set(WIDTHS)
+    assert set(rows("width key")) == set(FORMAT_WIDTHS)
 
 
 def test_the_tables_of_a_chip() -> None:
