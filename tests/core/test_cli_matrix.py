@@ -7,7 +7,8 @@ bad ones those below and the tables of ``test_cli_refusals``; a number is tried 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,29 +26,26 @@ GROUP: Any = typer.main.get_command(app)
 
 GOOD = (
     "train --recipe RECIPE --epochs 1 --accelerator cpu --devices 1 --nodes 1 --threads 1 --workers 0 --data-root . --out run -v --json",
-    "convert THEIRS --convention snntorch --dt 0.0001 --reset subtract --spike-at > --input-range 0:1 --input-scale 1.0 --readout sum "
-    "--seed 1 --json --out a.nir",
-    "convert THEIRS --unit-gain --drop-leak -q --out b.nir",
-    "quantize MODEL --steps 3 --weight-bits 6 --scales percentile --percentile 99 --calibrate digits --calibration-samples 40 "
-    "--bias-correction --data-root . --seed 1 --json -v --out c.nir",
-    "quantize MODEL --memory-budget 200 -q --out d.nir",
+    "convert THEIRS --convention snntorch --dt 0.0001 --reset subtract --spike-at > --input-range 0:1 --input-scale 1.0 --out a.nir --json",
+    "convert THEIRS --unit-gain --drop-leak --readout sum --seed 1 -q --out b.nir",
+    "quantize MODEL --steps 3 --weight-bits 6 --scales percentile --percentile 99 --bias-correction --calibrate CODES --json --out c.nir",
+    "quantize MODEL --memory-budget 200 --calibration-samples 40 --seed 1 -q --out d.nir",
+    "quantize MODEL --qat --qat-epochs 1 --qat-learning-rate 0.01 --data digits --data-root . -q --out e.nir",
     "check NET --target loihi2 --data CODES --data-root . --samples 8 --seed 1 --json --out check.json",
     "check MODEL -q",
     "run NET --input wrong/floats.npy --encode --steps 3 --backend batched --device cpu --time-limit 60 --seed 1 -v --out a.npz",
     "run ONNX --input CODES --backend onnx -q --out b.npz",
     "diff MODEL NET --data CODES --data-root . --samples 8 --device cpu --noise --no-layer-accuracy --seed 1 --json -v --out f.json",
     "diff MODEL NET --samples 8 --layer-accuracy -q --out g.json",
-    "verify NET --data CODES --data-root . --samples 34 --backend nir --file ONNX --device cpu --time-limit 60 --seed 1 --json --out v.json",
-    "verify NET --input CODES --backend batched -q -v --out w.json",
+    "verify NET --data CODES --data-root . --samples 34 --backend nir --file ONNX --device cpu --time-limit 60 --json --out v.json",
+    "verify NET --input CODES --backend batched --seed 1 -q -v --out w.json",
     "export NET --to onnx --profile exact --form step --states none --inline --data CODES --data-root . --seed 1 --json -v --out a.onnx",
     "export NET --to netx -q --out a.net",
-    "map NET --target loihi2-lava --chips 1 --cores-per-chip 4 --objective time --data CODES --data-root . --samples 8 --seed 1 "
-    "--json -v --out p.json",
-    "map NET --input CODES -q --out q.json",
+    "map NET --target loihi2-lava --chips 1 --cores-per-chip 4 --data CODES --data-root . --samples 8 --json -v --out p.json",
+    "map NET --input CODES --objective time --seed 1 -q --out q.json",
     "energy NET --input CODES --cores 4 --chips 1 --step-us 50 --prices loihi1-published --seed 1 --json -v --out e.json",
     "energy NET --data digits --data-root . --samples 8 -q --out h.json",
     "report RUN --seed 1 --json -v --out r.html",
-    "report RUN -q --out s.html",
     "targets --seed 1 --json -v --out t.json",
     "targets -q",
 )
@@ -68,10 +66,11 @@ BAD = {
     "train --recipe wrong/tex.toml": "text.toml'?",
     "quantize MODEL --target lohi2": "did you mean 'loihi2'?",
     "quantize MODEL --scales mxa": "did you mean 'max'?",
-    "quantize MODEL --qat --data letters": "data set 'letters' is unknown",
+    "quantize MODEL --qat --data letters": "letters",
     "quantize MODEL --qat --bias-correction": "leave out one of the two",
     "quantize MODEL --qat-epochs 3": "nothing is trained without --qat",
-    "quantize MODEL --bias-correction --calibrate cifar10 --data-root nowhere": "nowhere",
+    "quantize MODEL --qat --data cifar10 --data-root nowhere": "",
+    "quantize MODEL --bias-correction --data-root nowhere": "give --calibrate",
     "check NET --target Loihi2": "did you mean 'loihi2'?",
     "check NET --data digitss": "did you mean 'digits'?",
     "check NET --data cifar10 --data-root nowhere": "nowhere",
@@ -85,7 +84,7 @@ BAD = {
     "diff MODEL NET --data-root": "requires an argument",
     "verify NET --device cuda:99 --backend batched --samples 40": "device 'cuda:99' is not usable here",
     "verify NET --data cifar10 --data-root nowhere": "nowhere",
-    "verify NET --file wrong/text.onnx": "it is not ONNX",
+    "verify NET --file wrong/missing.npz": "does not exist",
     "verify NET --input CODES --data digits": "give one of them",
     "export NET --to onx": "did you mean 'onnx'?",
     "export NET --to onnx --profile exatc": "did you mean 'exact'?",
@@ -103,8 +102,8 @@ BAD = {
     "energy NET --data cifar10 --data-root nowhere": "nowhere",
     "report wrong/missing": "",
     "report NET": "",
-    "report wrong --out r.txt": "does not end in .html",
-    "report wrong --figures pngg": "did you mean 'png'?",
+    "report RUN --out r.txt": "does not end in .html",
+    "report RUN --figures pngg": "did you mean 'png'?",
     "report": "Missing argument",
     "targets extra": "unexpected extra argument",
     "targets --out t.txt": "does not end in .json",
@@ -117,11 +116,7 @@ BAD = {
 ELSEWHERE = {
     ("demo", "--recipe"): "test_cli_verdicts.py",
     ("demo", "--target"): "test_cli_verdicts.py",
-    ("train", "--resume"): "test_cli_process.py",
-    ("quantize", "--qat"): "test_qat_training.py",
-    ("quantize", "--qat-epochs"): "test_qat_training.py",
-    ("quantize", "--qat-learning-rate"): "test_qat_training.py",
-    ("quantize", "--data"): "test_cli_process.py",
+    ("train", "--resume"): "test_cli_matrix.py",
 }
 """Good cases that cost too much to run twice, by the file that runs them."""
 
@@ -169,13 +164,14 @@ def test_every_option_that_takes_a_value_has_a_bad_case() -> None:
 
 @pytest.mark.parametrize("line", BAD)
 def test_bad_input_is_one_line(tiny: Artefacts, wrong: Path, place: Path, theirs: Path, line: str) -> None:
-    words = [str(theirs) if word == "THEIRS" else word for word in words_of(tiny, wrong, line)]
+    names = {"THEIRS": theirs, "RUN": tiny.folder}
+    words = [str(names.get(word, word)) for word in words_of(tiny, wrong, line)]
     assert_one_line(cli(*words), BAD[line])
 
 
 NEEDED = {
-    "demo": "", "train": "--recipe digits", "quantize": "x", "convert": "x", "check": "x", "run": "x --input x", "diff": "x x", "verify": "x",
-    "export": "x --to nir", "map": "x", "energy": "x", "report": "x", "targets": "",
+    "demo": "", "train": "--recipe digits", "quantize": "x", "convert": "x", "check": "x", "run": "x --input x", "diff": "x x",
+    "verify": "x", "export": "x --to nir", "map": "x", "energy": "x", "report": "x", "targets": "",
 }  # fmt: skip
 
 
@@ -183,7 +179,7 @@ NEEDED = {
 def test_numbers_outside_their_limits_and_words_for_numbers(verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for parameter, (flag, *_) in ((p, names) for v, p, names in VALUES if v == verb and is_number(p)):
-        tried = ["many", ""]
+        tried = ["many"]
         tried += [str(parameter.min - 1)] if parameter.min is not None else []
         tried += [str(parameter.max + 1)] if parameter.max is not None else []
         for value in tried:
@@ -216,3 +212,21 @@ def test_good_input_is_done(tiny: Artefacts, wrong: Path, theirs: Path, tmp_path
         assert (tmp_path / words[words.index("--out") + 1]).exists()
     else:
         assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_training_goes_on(tiny: Artefacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def interrupting(_names: tuple[str, ...], *, shown: bool) -> Iterator[Callable[[str, float], None]]:
+        def report(_stage: str, share: float) -> None:
+            if share >= 0.75:  # in the second of two epochs
+                raise KeyboardInterrupt
+
+        yield report
+
+    line = ("train", "--recipe", tiny.recipe, "--epochs", 2, "--out", tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr("qif_deploy.cli.train.stages", interrupting)
+        assert_one_line(cli(*line), "interrupted; no half-written file is left", code=130)
+    assert not (tmp_path / "model.safetensors").exists()
+    assert cli(*line, "--resume", "-q").code == 0
+    assert (tmp_path / "model.safetensors").is_file()
