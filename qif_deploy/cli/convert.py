@@ -61,10 +61,11 @@ def convert(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
-    """Turn a NIR file of any tool, or a checkpoint, into a float graph.
+    """Turn a NIR file or a checkpoint into a float graph.
 
-    BatchNorm is folded. Writes one .nir file, which quantize, check and diff read; they take the source too, where nothing has to be said
-    about it. What a NIR file does not say, the options from --convention to --drop-leak say; what was assumed is printed.
+    The file may be of any tool; BatchNorm is folded. Writes one .nir file, which quantize, check and diff read; they take the source too,
+    where nothing has to be said about it. What a NIR file does not say, the options from --convention to --drop-leak say; what was
+    assumed is printed.
     """
     from qif_deploy.api.convert import convert as run_convert
     from qif_deploy.api.convert import foreign_model

@@ -25,8 +25,8 @@ def demo(
     """Go the whole way on real digits, in about a minute.
 
     Trains a network, quantises it, proves its ranges, runs the test images on every backend, compares all states bit by bit with the
-    reference, and counts energy. Writes model.safetensors, net.nir, net.onnx, vectors.npz and a .json per stage. Exit code 1 unless
-    batched engine, ONNX and Lava were all exact.
+    reference, maps it onto cores, counts energy, and puts all of it on one page. Writes model.safetensors, net.nir, net.onnx,
+    vectors.npz, a .json per stage and report.html. Exit code 1 unless batched engine, ONNX and Lava were all exact.
     """
     from qif_deploy.api.demonstration import STAGES
     from qif_deploy.api.demonstration import demo as run_demo

@@ -57,6 +57,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "qif-deploy energy runs/mine/net.nir --placement runs/mine/placement.json",
         "qif-deploy energy runs/mine/net.nir --lif runs/lif/net.nir --samples 100",
     ),
+    "report": (
+        "qif-deploy report runs/mine",
+        "qif-deploy report runs/mine --figures svg         # and every chart for papers",
+    ),
     "targets": (
         "qif-deploy targets",
         "qif-deploy targets -v            # every number with unit, source and grade",

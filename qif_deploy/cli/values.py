@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 BACKENDS = ("reference", "batched", "onnx", "onnx-reference", "nir", "lava")
-COMPARED = ("batched", "onnx", "nir", "lava")
+COMPARED = BACKENDS[1:]
 FORMATS = ("nir", "onnx", "netx", "loihi2-bundle")
 PROFILES = ("exact", "float", "qdq")
 FORMS = ("sequence", "step")
@@ -23,6 +23,7 @@ COMPARISONS = (">=", ">")
 READOUTS = ("sum", "last")
 OBJECTIVES = ("time", "cores")
 ACCELERATORS = ("auto", "cpu", "gpu")
+FIGURES = ("png", "svg")
 DEVICES = ("cpu", "cuda")
 DATA_SETS = ("cifar10", "cifar10-dvs", "cifar100", "digits", "dvs128-gesture", "imagenet", "mnist5k", "mnist5k-saccade", "nmnist")
 

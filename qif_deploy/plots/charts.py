@@ -1,4 +1,4 @@
-"""What a chart shows, as data: nothing here draws. ``plotly_figures`` draws them for the page, ``paper_figures`` for papers."""
+"""What a chart shows, as data: nothing here draws. ``interactive`` draws them for the page, ``paper_figures`` for papers."""
 
 from __future__ import annotations
 
@@ -153,3 +153,8 @@ class CoreMap:
 
 
 Chart = HeatMap | Course | Raster | Histogram | StackedBars | Ranges | Intervals | Curve | CoreMap
+
+
+def core_label(layers: tuple[str, ...], names: tuple[str, ...]) -> str:
+    """Return the number of a core's first layer along the network, with a plus where it holds more than one."""
+    return str(names.index(layers[0])) + ("+" if len(layers) > 1 else "")

@@ -142,9 +142,7 @@ def _draw_points(axes: Axes, chart: Ranges | Intervals, middle: tuple[float, ...
     axes.set_xlabel(_shown(chart.value_label))
 
 
-def _whiskers(
-    axes: Axes, rows: NDArray[np.int64], middle: NDArray[np.float64], low: tuple[float, ...], high: tuple[float, ...]
-) -> None:
+def _whiskers(axes: Axes, rows: NDArray[np.int64], middle: NDArray[np.float64], low: tuple[float, ...], high: tuple[float, ...]) -> None:
     reach = np.stack([np.maximum(middle - np.array(low), 0), np.maximum(np.array(high) - middle, 0)])
     axes.errorbar(middle, rows, xerr=reach, fmt="none", ecolor="black", capsize=3, linewidth=1)
 

@@ -14,7 +14,7 @@ class Status(enum.Enum):
     HOLDS = "holds"
     LOOK = "worth a look"
     FAILS = "does not hold"
-    FACT = "fact"
+    FACT = "info"
     ABSENT = "not made"
 
     @property
@@ -23,7 +23,11 @@ class Status(enum.Enum):
         return SIGNS[self]
 
 
-SIGNS = {Status.HOLDS: "✓", Status.LOOK: "!", Status.FAILS: "✗", Status.FACT: "i", Status.ABSENT: "–"}
+SIGNS = {Status.HOLDS: "✓", Status.LOOK: "!", Status.FAILS: "✗", Status.FACT: "i", Status.ABSENT: "-"}
+
+
+PROSE = 30
+"""Characters from which a cell is running text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,18 +49,27 @@ class Command:
 class Facts:
     """Names and values, one under the other."""
 
+    title: str
     rows: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Rows of texts under column heads; the first column names the row, ``numeric`` columns are aligned to the right."""
+    """Rows of texts under column heads; the first column names the row, ``numeric`` columns are aligned to the right.
+
+    ``folded``: shown when asked for.
+    """
 
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: frozenset[int] = frozenset()
-    wide: bool = False
+    folded: bool = False
+
+    @property
+    def prose(self) -> frozenset[int]:
+        """Columns of running text, which need room."""
+        return frozenset(n for n in range(1, len(self.columns)) if any(" " in row[n] and len(row[n]) > PROSE for row in self.rows))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

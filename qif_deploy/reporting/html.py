@@ -10,13 +10,14 @@ import base64
 import gzip
 import hashlib
 import json
+from functools import cache
 from importlib.resources import files
 
 from markupsafe import Markup
 from typing_extensions import assert_never
 
 from qif_deploy.plots._plotly import plotly_script
-from qif_deploy.plots.plotly_figures import plotly_figure
+from qif_deploy.plots.interactive.figure import plotly_figure
 from qif_deploy.reporting._jinja import page_template
 from qif_deploy.reporting.blocks import Block, Command, Facts, Gallery, Page, Paragraph, Table
 from qif_deploy.version import __version__
@@ -40,7 +41,7 @@ def render(page: Page) -> str:
         style=Markup(style),  # noqa: S704  # ours
         script=Markup(script),  # noqa: S704  # ours
         data=Markup(json_in_html(charts)),  # noqa: S704  # escaped for its element
-        library=base64.b64encode(gzip.compress(library.encode(), compresslevel=9, mtime=0)).decode(),
+        library=_packed(library),
         version=__version__,
     )
 
@@ -51,6 +52,12 @@ def json_in_html(value: object) -> str:
     for sign, written in LINE_ENDS.items():
         text = text.replace(sign, written)
     return text
+
+
+@cache
+def _packed(library: str) -> str:
+    """Return the library compressed, in letters; the same for every page, and slow to make."""
+    return base64.b64encode(gzip.compress(library.encode(), compresslevel=9, mtime=0)).decode()
 
 
 def _policy(*scripts: str) -> str:

@@ -53,15 +53,22 @@ class RunFiles:
         return next((file.network for file in self.read if file.network is not None), None)
 
     def command(self, verb: str) -> str:
-        """Return the command that makes the result of ``verb`` in this folder."""
-        model, network = (shlex.quote(str(self.folder / name)) for name in (MODEL, NETWORK))
-        lines = {
-            "train": f"qif-deploy train --recipe digits --out {shlex.quote(str(self.folder))}",
-            "quantize": f"qif-deploy quantize {model} --target loihi2",
-            "diff": f"qif-deploy diff {model} {network}",
-            "run": f"qif-deploy run {network} --input codes.npy",
-        }
-        return lines.get(verb, f"qif-deploy {verb} {network}")
+        """Return a command that makes the result of ``verb`` in this folder, with recipe, seed and target where the files name them."""
+        folder, model, network = (shlex.quote(str(path)) for path in (self.folder, self.folder / MODEL, self.folder / NETWORK))
+        recipe = {} if self.checkpoint is None else self.checkpoint.record("recipe").values
+        target = "loihi2" if self.network is None else self.network.provenance.get("target", "loihi2")
+        match verb:
+            case "train":
+                seed = f" --seed {recipe['seed']}" if isinstance(recipe.get("seed"), int) else ""
+                return f"qif-deploy train --recipe {shlex.quote(str(recipe.get('name', 'digits')))}{seed} --out {folder}"
+            case "quantize":
+                return f"qif-deploy quantize {model} --target {shlex.quote(target)}"
+            case "diff":
+                return f"qif-deploy diff {model} {network}"
+            case "run":
+                return f"qif-deploy run {network} --input codes.npy"
+            case _:
+                return f"qif-deploy {verb} {network}"
 
 
 def read_run(folder: Path) -> RunFiles:

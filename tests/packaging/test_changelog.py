@@ -20,7 +20,7 @@ def test_unreleased_changes_come_first_then_dated_releases_from_new_to_old() -> 
     dated = [(tuple(map(int, one.group(1, 2, 3))), date.fromisoformat(one[4])) for one in found if one]
     assert dated == sorted(dated, reverse=True)
     if dated:
-        assert VERSION == ".".join(map(str, dated[0][0])), "pyproject.toml and the newest release of the changelog"
+        assert ".".join(map(str, dated[0][0])) == VERSION, "pyproject.toml and the newest release of the changelog"
 
 
 def test_every_change_stands_below_a_kind() -> None:

@@ -66,7 +66,9 @@ def test_the_metadata(built: Built) -> None:
 
 def test_the_version_has_one_home() -> None:
     assert qif_deploy.__version__ == VERSION, "the installation is older than pyproject.toml: install again"
-    written = [name for name in tracked() if name.endswith(".py") and re.search(rf"version\w*\s*=\s*['\"]{VERSION}", (ROOT / name).read_text())]
+    written = [
+        name for name in tracked() if name.endswith(".py") and re.search(rf"version\w*\s*=\s*['\"]{VERSION}", (ROOT / name).read_text())
+    ]
     assert written == []
 
 

@@ -40,8 +40,8 @@ class Placed:
 class NetworkMapping:
     """Layers, cores, places and time of one network on one target.
 
-    ``content_hash`` is that of the network. ``cores`` is the number used, or needed where it does not fit. ``placed`` is None where a layer fits no core or the cores are too few;
-    ``findings`` then says why.
+    ``content_hash`` is that of the network. ``cores`` is the number used, or needed where it does not fit. ``placed`` is None where a
+    layer fits no core or the cores are too few; ``findings`` then says why.
     """
 
     content_hash: str

@@ -33,6 +33,11 @@
   function draw(chart) {
     const figure = coloured(figures[chart.id], window.getComputedStyle(root));
     figure.layout.font.family = window.getComputedStyle(document.body).fontFamily;
+    if (figure.layout.showlegend && chart.clientWidth < 560) { // the legend stands in one column there, and needs its height
+      const entries = figure.data.filter((trace) => trace.name).length;
+      figure.layout.legend.maxheight = 2000;
+      figure.layout.height += 19 * Math.max(entries - 2, 0);
+    }
     figure.layout.dragmode = coarse.matches ? false : "zoom";
     window.Plotly.react(chart, figure.data, figure.layout, { displayModeBar: false, responsive: true, doubleClick: "reset" });
     drawn.add(chart);

@@ -41,7 +41,7 @@ def _table(checks: dict[str, Record]) -> Table:
         seconds = check.maybe_number("seconds")
         rows.append((name, _verdict(check), *counts, "" if seconds is None else f"{seconds:.2f}"))
     columns = ("backend", "against the reference", "samples", "arrays", "spikes", "seconds")
-    return Table(caption="Compared with the NumPy reference", columns=columns, rows=tuple(rows), numeric=frozenset({2, 3, 4, 5}), wide=True)
+    return Table(caption="Compared with the NumPy reference", columns=columns, rows=tuple(rows), numeric=frozenset({2, 3, 4, 5}))
 
 
 def _verdict(check: Record) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from qif_deploy.plots.charts import CoreCell, CoreMap, MeshSize
-from qif_deploy.plots.plotly_figures import core_label
+from qif_deploy.plots.charts import CoreCell, CoreMap, MeshSize, core_label
 from qif_deploy.pricing.terms import LEVELS
 from qif_deploy.reporting.blocks import Block, Gallery, Paragraph, Section, Status, Table, View, absent
 from qif_deploy.reporting.record import Record
@@ -14,6 +13,14 @@ from qif_hardware.mapping.memory import Words, fullest, shares
 KEY, TITLE = "cores", "Cores"
 SHOWN_CHIPS = 8
 """Chips with a picture of their own; the others are in the table of layers."""
+
+TIMES = (
+    ("step_s", "step, us", 1e6),
+    ("latency_s", "latency of an inference, us", 1e6),
+    ("throughput_hz", "thousand inferences per second, pipelined", 1e-3),
+    ("static_energy_j", "static energy of an inference, uJ", 1e6),
+)
+"""Field of the file, what it is called, and the factor to its unit."""
 
 LARGEST_MESH = 1 << 16
 """Places that a chip has at most."""
@@ -28,7 +35,7 @@ def cores_section(run: RunFiles) -> Section:
     chips = None if not placement.holds("chips") else placement.whole("chips")
     where = "" if chips is None else f" on {chips} {'chip' if chips == 1 else 'chips'}"
     verdict = f"{'fits' if fits else 'does not fit'} {target}: {cores} cores{where}"
-    text = f"{verdict.capitalize()}. Spikes: {placement.record('activity').text('source')}. Nothing was run on a chip."
+    text = f"By the target's rules for cores; nothing was run on a chip. Spikes: {placement.record('activity').text('source')}."
     blocks: list[Block] = [Paragraph(text=text)]
     cells = _cells(placement)
     if cells:
@@ -73,7 +80,8 @@ def _cells(placement: Record) -> list[CoreCell]:
 def _gallery(placement: Record, cells: list[CoreCell]) -> Gallery:
     mesh = placement.record("mesh")
     size = MeshSize(columns=mesh.whole("columns"), rows=mesh.whole("rows"), slots=mesh.whole("cores_per_router"))
-    names = tuple(dict.fromkeys(name for cell in cells for name in cell.layers))
+    order = [layer.text("name") for layer in placement.records("layers")]
+    names = tuple(dict.fromkeys([*order, *(name for cell in cells for name in cell.layers)]))
     chips = sorted({cell.chip for cell in cells})
     views = tuple(_view(chip, [cell for cell in cells if cell.chip == chip], size, names) for chip in chips[:SHOWN_CHIPS])
     title = "Core map" if len(chips) <= SHOWN_CHIPS else f"Core map, the first {SHOWN_CHIPS} of {len(chips)} chips"
@@ -99,8 +107,14 @@ def _view(chip: int, cells: list[CoreCell], size: MeshSize, names: tuple[str, ..
         for cell in cells
     )
     columns = ("core", "number", "layers", "share used", "of its")
-    table = Table(caption=f"Cores of chip {chip}", columns=columns, rows=rows, numeric=frozenset({3}), wide=True)
-    return View(key=f"cores-{chip}", label=f"chip {chip}", chart=CoreMap(chip=chip, cells=cells, size=size, names=names), summary=summary, table=table)
+    table = Table(caption=f"Cores of chip {chip}", columns=columns, rows=rows, numeric=frozenset({3}))
+    return View(
+        key=f"cores-{chip}",
+        label=f"chip {chip}",
+        chart=CoreMap(chip=chip, cells=cells, size=size, names=names),
+        summary=summary,
+        table=table,
+    )
 
 
 def _layers(placement: Record) -> Table:
@@ -111,16 +125,15 @@ def _layers(placement: Record) -> Table:
         time = f"{1e6 * slowest.number('typical'):.2f}" if slowest.holds("typical") else ""
         rows.append((layer.text("name"), shape, tile, str(layer.whole("cores")), layer.text("binding"), time, layer.text("reason")))
     columns = ("layer", "shape, c x h x w", "tile, w x h x c", "cores", "binds", "slowest core, us per step", "why")
-    return Table(caption="Layers", columns=columns, rows=tuple(rows), numeric=frozenset({3, 5}), wide=True)
+    return Table(caption="Layers", columns=columns, rows=tuple(rows), numeric=frozenset({3, 5}))
 
 
 def _time(time: Record) -> Table:
     rows = []
-    for key, name, scale in (("step_s", "step, us", 1e6), ("latency_s", "latency of an inference, us", 1e6),
-                             ("throughput_hz", "inferences per second, pipelined", 1.0), ("static_energy_j", "static energy, uJ", 1e6)):  # fmt: skip
-        if time.holds(key):
-            levels = time.record(key)
-            rows.append((name, *(f"{scale * levels.number(level):,.3g}" if scale != 1.0 else f"{levels.number(level):,.0f}" for level in LEVELS)))
+    for key, name, scale in TIMES:
+        levels = time.maybe_record(key)
+        if levels is not None:
+            rows.append((name, *(f"{scale * levels.number(level):.4g}" for level in LEVELS)))
     caption = f"Time: {time.text('grade')}" if time.holds("grade") else "Time, an estimate"
     return Table(caption=caption, columns=("", *LEVELS), rows=tuple(rows), numeric=frozenset({1, 2, 3}))
 
@@ -130,4 +143,4 @@ def _findings(placement: Record) -> Table:
         (f.text("object"), f.text("severity"), f.text("rule"), str(f.values.get("value")), str(f.values.get("limit")), f.text("remedy"))
         for f in placement.records("findings")
     )
-    return Table(caption="Findings", columns=("object", "severity", "rule", "value", "limit", "what to do"), rows=rows, wide=True)
+    return Table(caption="Findings", columns=("object", "severity", "rule", "value", "limit", "what to do"), rows=rows)

@@ -43,11 +43,9 @@ def _levels(record: Record) -> tuple[float, float, float]:
 
 
 def _lead(energy: Record) -> str:
-    label, low, typical, high = estimate_of(energy)
     text = (
-        f"{label.capitalize()} {joules(typical)} per inference, {joules(low)} with every constant low and {joules(high)} with every constant "
-        f"high; mean of {energy.whole('samples'):,} samples ({energy.text('input')}). Counted from real spikes, priced by published "
-        "constants, never measured on this network."
+        f"Mean of {energy.whole('samples'):,} samples ({energy.text('input')}), counted from real spikes, priced by published constants, "
+        "never measured on this network. The range has every constant at its low or its high end."
     )
     interval = energy.maybe_record("interval")
     if interval is not None and interval.holds("typical"):
@@ -61,16 +59,14 @@ def _unit(largest: float) -> tuple[str, float]:
     return next(((unit, scale) for unit, scale in UNITS if largest >= scale), UNITS[-1])
 
 
-def _bars(named: dict[str, Record], sums: dict[str, tuple[float, float, float]], *, key: str) -> tuple[StackedBars, str, float]:
-    """Return bars of the typical energy per term under ``key``, bounded by the sums."""
+def _layer_bars(layers: dict[str, Record], sums: dict[str, tuple[float, float, float]]) -> tuple[StackedBars, str, float]:
+    """Return bars of the typical energy per term, bounded by the sums, with their unit and its size in joules."""
     unit, scale = _unit(max((high for _, _, high in sums.values()), default=0.0))
-    parts = {bar: {term: _levels(value)[1] for term, value in record.named(key).items()} for bar, record in named.items()}
+    parts = {bar: {term: _levels(value)[1] for term, value in record.named("energy_j").items()} for bar, record in layers.items()}
     terms = [term for term in dict.fromkeys(t for part in parts.values() for t in part) if any(part.get(term) for part in parts.values())]
-    series = tuple(
-        BarSeries(name=term.replace("_", " "), values=tuple(part.get(term, 0.0) / scale for part in parts.values())) for term in terms
-    )
+    series = tuple(BarSeries(name=_term(term), values=tuple(part.get(term, 0.0) / scale for part in parts.values())) for term in terms)
     bars = StackedBars(
-        bars=tuple(named),
+        bars=tuple(layers),
         series=series,
         low=tuple(low / scale for low, _, _ in sums.values()),
         high=tuple(high / scale for _, _, high in sums.values()),
@@ -79,17 +75,8 @@ def _bars(named: dict[str, Record], sums: dict[str, tuple[float, float, float]],
     return bars, unit, scale
 
 
-def _bar_table(bars: StackedBars, sums: dict[str, tuple[float, float, float]], unit: str, scale: float, *, caption: str, first: str) -> Table:
-    rows = tuple(
-        (
-            bar,
-            *(f"{series.values[n]:.4g}" for series in bars.series),
-            *(f"{value / scale:.4g}" for value in (typical, low, high)),
-        )
-        for n, (bar, (low, typical, high)) in enumerate(sums.items())
-    )
-    columns = (first, *(series.name for series in bars.series), "sum, typical", "low", "high")
-    return Table(caption=f"{caption}, {unit} per inference", columns=columns, rows=rows, numeric=frozenset(range(1, len(columns))), wide=True)
+def _term(word: str) -> str:
+    return word.replace("_", " ")
 
 
 def _layer_gallery(energy: Record) -> Gallery | None:
@@ -100,33 +87,72 @@ def _layer_gallery(energy: Record) -> Gallery | None:
     sums = {name: _levels(record.record("sum_j")) for name, record in layers.items()}
     if not layers or not any(high for _, _, high in sums.values()):
         return None
-    bars, unit, scale = _bars(layers, sums, key="energy_j")
+    bars, unit, scale = _layer_bars(layers, sums)
     told = "; ".join(f"{name} {joules(typical)} ({joules(low)} to {joules(high)})" for name, (low, typical, high) in sums.items())
+    rows = tuple(
+        (bar, *(f"{value / scale:.4g}" for value in (typical, low, high)), *(f"{series.values[n]:.4g}" for series in bars.series))
+        for n, (bar, (low, typical, high)) in enumerate(sums.items())
+    )
+    columns = ("layer", "sum, typical", "low", "high", *(series.name for series in bars.series))
+    caption = f"Energy by operation, estimator {energy.text('estimator')}, {unit} per inference; operations typical"
     view = View(
         key="energy-layers",
         label="by layer",
         chart=bars,
         summary=f"Energy by layer, typical with low and high: {told}.",
-        table=_bar_table(bars, sums, unit, scale, caption=f"Typical energy by operation, estimator {energy.text('estimator')}", first="layer"),
+        table=Table(caption=caption, columns=columns, rows=rows, numeric=frozenset(range(1, len(columns)))),
     )
     return Gallery(key="energy-layers", title="By layer and operation", choice="", views=(view,))
 
 
 def _twin_gallery(energy: Record) -> Gallery:
+    """Return the network and its twins, parted in arithmetic and memory traffic: their terms differ, these two parts do not."""
     twins = energy.record("twins")
     named = {label: twins.record(key) for key, label in TWINS.items() if twins.holds(key)}
     sums = {label: _levels(record.record("total" if record.holds("total") else "at_least")) for label, record in named.items()}
-    bars, unit, scale = _bars(named, sums, key="by_term")
+    arithmetic = {label: _levels(record.record("arithmetic")) for label, record in named.items()}
+    unit, scale = _unit(max((high for _, _, high in sums.values()), default=0.0))
+    bars = StackedBars(
+        bars=tuple(named),
+        series=(
+            BarSeries(name="arithmetic", values=tuple(typical / scale for _, typical, _ in arithmetic.values())),
+            BarSeries(name="memory traffic", values=tuple((sums[n][1] - arithmetic[n][1]) / scale for n in named)),
+        ),
+        low=tuple(low / scale for low, _, _ in sums.values()),
+        high=tuple(high / scale for _, _, high in sums.values()),
+        value_label=f"{unit} per inference",
+    )
+    rows = tuple(
+        (
+            label,
+            *(joules(value) for value in (sums[label][1], sums[label][0], sums[label][2], arithmetic[label][1])),
+            _break_even(record),
+            record.maybe_text("basis") or "as run",
+        )
+        for label, record in named.items()
+    )
     told = "; ".join(f"{name} {joules(typical)} ({joules(low)} to {joules(high)})" for name, (low, typical, high) in sums.items())
-    bases = "; ".join(f"{label}: {record.text('basis')}" for label, record in named.items() if record.holds("basis"))
+    columns = ("network", "typical", "low", "high", "arithmetic alone", "break-even rate", "what it is")
+    caption = (
+        f"Estimator {twins.text('estimator')}; break-even: spikes per neuron and step at which this network costs the same, with memory "
+        f"and by arithmetic alone; it has {twins.number('rate'):.3f}"
+    )
     view = View(
         key="energy-twins",
         label="twins",
         chart=bars,
-        summary=f"The network beside other networks of its topology, all by {twins.text('estimator')}: {told}. What they are: {bases}.",
-        table=_bar_table(bars, sums, unit, scale, caption=f"Typical energy by operation, estimator {twins.text('estimator')}", first="network"),
+        summary=f"The network beside other networks of its topology, all by {twins.text('estimator')}: {told}.",
+        table=Table(caption=caption, columns=columns, rows=rows, numeric=frozenset({1, 2, 3, 4, 5})),
     )
     return Gallery(key="energy-twins", title="Beside its twins", choice="", views=(view,))
+
+
+def _break_even(twin: Record) -> str:
+    even = twin.maybe_record("break_even_rate")
+    if even is None:
+        return ""
+    rates = (even.record(boundary).maybe_number("typical") for boundary in ("all", "arithmetic"))
+    return " / ".join("none" if rate is None else f"{rate:.3g}" for rate in rates)
 
 
 def _estimator_gallery(energy: Record) -> Gallery | None:
@@ -149,7 +175,7 @@ def _estimator_gallery(energy: Record) -> Gallery | None:
             low=tuple(low / scale for _, low, _, _ in shown.values()),
             typical=tuple(typical / scale for _, _, typical, _ in shown.values()),
             high=tuple(high / scale for _, _, _, high in shown.values()),
-            value_label=f"{unit} per inference, logarithmic",
+            value_label=f"{unit} per inference, log scale",
         ),
         summary=f"The same counts by every estimator, which differ in what they count: {told}.",
         table=Table(
@@ -163,8 +189,8 @@ def _estimator_gallery(energy: Record) -> Gallery | None:
 
 
 def _unpriced(energy: Record) -> Table:
-    rows = tuple((record.text("term").replace("_", " "), record.text("reason")) for record in energy.records("unpriced"))
-    return Table(caption="Not in the sum, which is therefore a lower bound", columns=("operation", "why"), rows=rows, wide=True)
+    rows = tuple((_term(record.text("term")), record.text("reason")) for record in energy.records("unpriced"))
+    return Table(caption="Not in the sum, which is therefore a lower bound", columns=("operation", "why"), rows=rows)
 
 
 def _constants(energy: Record) -> Table:
@@ -173,4 +199,4 @@ def _constants(energy: Record) -> Table:
         for record in energy.records("constants")
     )
     columns = ("constant", "value", "grade", "source")
-    return Table(caption="Every constant with unit, grade and source", columns=columns, rows=rows, numeric=frozenset({1}), wide=True)
+    return Table(caption="Every constant with unit, grade and source", columns=columns, rows=rows, numeric=frozenset({1}), folded=True)

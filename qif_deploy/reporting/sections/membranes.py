@@ -60,8 +60,8 @@ def _table(label: str, course: Course) -> Table:
     )
     columns = ("step", "u, float", "u, integer", "integer less float", "reach of rounding", "spike, float", "spike, integer")
     caption = f"{label}; threshold {course.theta:.5g}"
-    return Table(caption=caption, columns=columns, rows=rows, numeric=frozenset(range(1, 5)), wide=True)
+    return Table(caption=caption, columns=columns, rows=rows, numeric=frozenset(range(1, 5)))
 
 
 def _spike(value: int) -> str:
-    return "spike" if value else "–"
+    return "spike" if value else "-"

@@ -21,13 +21,13 @@ def provenance_section(run: RunFiles) -> Section:
     """Return hashes, versions, seeds and commands."""
     rows = tuple((file.name, f"{file.size:,}", file.sha256, _tie(run, file.name, file.network)) for file in run.read)
     columns = ("file", "bytes", "SHA-256", "network that it names")
-    files = Table(caption=f"Files read from {run.folder}", columns=columns, rows=rows, numeric=frozenset({1}), wide=True)
+    files = Table(caption=f"Files read from {run.folder}", columns=columns, rows=rows, numeric=frozenset({1}))
     blocks: list[Block] = [files]
     if run.network is not None:
         facts = [("content hash", run.network.content_hash), *sorted(run.network.provenance.items())]
-        blocks.append(Facts(rows=tuple((name, str(value)) for name, value in facts)))
-    blocks.append(Facts(rows=_versions()))
-    blocks.append(Paragraph(text="Versions are those where this page was made. It holds no date: the same files give the same page."))
+        blocks.append(Facts(title="What the network says of itself", rows=tuple((name, str(value)) for name, value in facts)))
+    blocks.append(Facts(title="Versions where this page was made", rows=_versions()))
+    blocks.append(Paragraph(text="The page holds no date: the same files and versions give the same page. Commands that make such files:"))
     verbs = dict.fromkeys(VERBS[file.name] for file in run.read)
     blocks += [Command(text=f"{', '.join(n for n, v in VERBS.items() if v == verb)}:", line=run.command(verb)) for verb in verbs]
     named = sum(file.network is not None for file in run.read)
@@ -37,7 +37,7 @@ def provenance_section(run: RunFiles) -> Section:
 
 def _tie(run: RunFiles, name: str, network: str | None) -> str:
     if network is not None:
-        return network
+        return f"{network[:12]}…"
     if name == VECTORS:
         return "none; its first sample was computed again and is equal" if run.network is not None else "none"
     if name == METRICS and run.checkpoint is not None:

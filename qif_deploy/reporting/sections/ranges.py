@@ -9,7 +9,11 @@ from qif_deploy.reporting.run_files import NETWORK, RunFiles
 KEY, TITLE = "ranges", "Range proof"
 
 STATUSES = {"ok": Status.HOLDS, "warn": Status.LOOK, "fail": Status.FAILS}
-WORDS = {"ok": "every quantity is proven to fit", "warn": "proven to fit, with a warning", "fail": "not proven: something may leave its limit"}
+WORDS = {
+    "ok": "every quantity is proven to fit",
+    "warn": "proven to fit, with a warning",
+    "fail": "not proven: something may leave its limit",
+}
 MEANINGS = {"fits": "fits", "harmless": "may saturate, changes no spike", "fails": "may leave its limit"}
 
 
@@ -47,7 +51,7 @@ def _interval_table(proof: CheckReport) -> Table:
     if proof.observed:
         columns += ["lowest reached", "highest reached", "bits to spare"]
         caption += f"; reached on {proof.observed_on}"
-    return Table(caption=caption, columns=tuple(columns), rows=tuple(rows), numeric=frozenset({1, 2, 3, 5, 6, 7}), wide=True)
+    return Table(caption=caption, columns=tuple(columns), rows=tuple(rows), numeric=frozenset({1, 2, 3, 5, 6, 7}))
 
 
 def _finding_table(proof: CheckReport) -> Table:
@@ -63,4 +67,4 @@ def _finding_table(proof: CheckReport) -> Table:
         for finding in proof.findings
     )
     columns = ("object", "severity", "rule", "value", "limit", "what it means and what to do")
-    return Table(caption="Findings", columns=columns, rows=rows, wide=True)
+    return Table(caption="Findings", columns=columns, rows=rows)

@@ -20,8 +20,8 @@ def spikes_section(run: RunFiles) -> Section:
     if trace is None:
         return absent(KEY, TITLE, missing=VECTORS, command=run.command("run"))
     if not trace.populations:
-        text = Paragraph(text="The network has no population that spikes.")
-        return Section(key=KEY, title=TITLE, status=Status.FACT, verdict="no population", blocks=(text,))
+        none = Paragraph(text="The network has no population that spikes.")
+        return Section(key=KEY, title=TITLE, status=Status.FACT, verdict="no population", blocks=(none,))
     total = sum(trace.spikes().values())
     views = tuple(_view(trace, sample) for sample in range(min(trace.samples, SHOWN_SAMPLES)))
     text = (
@@ -68,4 +68,4 @@ def _step_table(trace: Trace) -> Table:
         rows.append((name, *(f"{count / decisions:.4f}" for count in per_step.tolist())))
     columns = ("population", *(f"step {step}" for step in range(steps)))
     caption = f"Spikes per neuron, mean of {trace.samples:,} samples"
-    return Table(caption=caption, columns=columns, rows=tuple(rows), numeric=frozenset(range(1, steps + 1)), wide=True)
+    return Table(caption=caption, columns=columns, rows=tuple(rows), numeric=frozenset(range(1, steps + 1)))

@@ -10,7 +10,14 @@ from qif_deploy.wording import percent
 
 KEY, TITLE = "training", "Training"
 
-RECIPE = (("name", "recipe"), ("dataset", "data set"), ("model", "model"), ("seed", "seed"), ("steps", "time steps T"), ("epochs", "epochs"))
+RECIPE = (
+    ("name", "recipe"),
+    ("dataset", "data set"),
+    ("model", "model"),
+    ("seed", "seed"),
+    ("steps", "time steps T"),
+    ("epochs", "epochs"),
+)
 """Fields of a recipe and what they are called."""
 
 
@@ -22,7 +29,7 @@ def training_section(run: RunFiles) -> Section:
     if metrics is None:
         return absent(KEY, TITLE, missing=f"{MODEL} and no {METRICS}", command=run.command("train"))
     recipe = None if run.checkpoint is None else run.checkpoint.record("recipe")
-    blocks: list[Block] = [Facts(rows=(*_recipe_rows(recipe), *_metric_rows(metrics)))]
+    blocks: list[Block] = [Facts(title="Recipe and figures", rows=(*_recipe_rows(recipe), *_metric_rows(metrics)))]
     losses = metrics.numbers("losses") if metrics.holds("losses") else ()
     if len(losses) > 1 and min(losses) > 0:
         blocks.append(_loss_gallery(losses))
