@@ -37,6 +37,8 @@ OPTIONAL = (
     "torchvision",
     "z3",
     "networkx",
+    "PIL",
+    "sybil",
 )
 
 
@@ -55,12 +57,20 @@ class _Module(pytest.Module):
             raise
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_pyfunc_call(pyfuncitem: Any) -> Any:
-    """Skip a test that asks for an extra which is not here; with all extras installed such an error stays a failure."""
-    outcome = yield  # the old form of a wrapper: lava-dl holds pytest below 8
+def _skip_where_an_extra_is_missing(outcome: Any) -> None:
+    """Turn the error for an extra which is not here into a skip; with all extras installed it stays a failure."""
     if isinstance(outcome.excinfo and outcome.excinfo[1], MissingDependencyError) and not all(find_spec(name) for name in OPTIONAL):
         outcome.force_exception(pytest.skip.Exception(str(outcome.excinfo[1])))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_pyfunc_call(pyfuncitem: Any) -> Any:
+    _skip_where_an_extra_is_missing((yield))  # the old form of a wrapper: lava-dl holds pytest below 8
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_setup(item: Any) -> Any:
+    _skip_where_an_extra_is_missing((yield))  # raised by a fixture
 
 
 def pytest_pycollect_makemodule(module_path: Any, parent: Any) -> pytest.Module:
