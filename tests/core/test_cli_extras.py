@@ -12,32 +12,25 @@ from tests.core.conftest import Artefacts, words_of
 
 CASES = (
     ("train --recipe digits", "torch", "train"),
-    ("train --recipe digits", "lightning", "train"),
-    ("train --recipe digits", "sklearn", "data"),
     ("demo", "torch", "train"),
     ("quantize MODEL", "torch", "train"),
-    ("quantize MODEL", "safetensors", "train"),
-    ("quantize MODEL", "h5py", "nir"),
-    ("convert MODEL", "h5py", "nir"),
-    ("check NET", "h5py", "nir"),
+    ("convert NET", "h5py", "nir"),
     ("check ONNX", "onnx", "onnx"),
+    ("check NET", "nir", "nir"),
     ("run NET --input CODES --backend batched", "torch", "engine"),
-    ("run NET --input CODES --backend onnx", "onnxruntime", "onnx"),
     ("diff MODEL NET", "torch", "train"),
-    ("verify NET", "h5py", "nir"),
     ("verify NET", "sklearn", "data"),
-    ("export NET --to onnx", "onnx", "onnx"),
-    ("export NET --to netx", "h5py", "nir"),
-    ("map NET --plots plots", "matplotlib", "report"),
+    ("export NET --to onnx", "onnxruntime", "onnx"),
+    ("map NET --input CODES --plots plots", "matplotlib", "report"),
     ("energy NET", "h5py", "nir"),
-    ("report RUN --figures svg", "plotly", "report"),
+    ("report RUN", "plotly", "report"),
 )
 """Command line, package that is missing, extra that brings it."""
 
 SCRIPT = """
 import os, sys
 from qif_deploy.cli.entry import guarded
-import numpy
+guarded(["targets", "-q"])  # loads what all verbs have in common, before there is a process per case
 for line in sys.stdin.read().splitlines():
     missing, *words = line.split("\\t")
     sys.stdout.flush()
@@ -50,13 +43,14 @@ for line in sys.stdin.read().splitlines():
 """Each case in a process of its own that starts with what all have in common: a package is hidden best before it is first imported."""
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.skipif(sys.platform == "win32", reason="this system has no fork")
 def test_a_missing_package_is_named_with_the_line_that_installs_it(tiny: Artefacts, tmp_path: Path) -> None:
     lines = []
     for line, missing, _ in CASES:
         words = [str(tiny.folder) if word == "RUN" else word for word in words_of(tiny, tmp_path, line)]
         lines.append("\t".join((missing, *words)))
-    done = subprocess.run([sys.executable, "-c", SCRIPT], input="\n".join(lines), cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    done = subprocess.run([sys.executable, "-c", SCRIPT], input="\n".join(lines), cwd=tmp_path, capture_output=True, text=True, timeout=280)
     assert (done.returncode, done.stdout) == (0, "")
     said = done.stderr.splitlines()
     assert len(said) == 2 * len(CASES), done.stderr
