@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qif_deploy.datasets.dataset import EVENT_DATA, STREAMS, StreamedDataset, open_dataset
+from qif_deploy.datasets.catalogue import EVENT_DATA, STREAMS, open_dataset
+from qif_deploy.datasets.dataset import StreamedDataset
 from qif_deploy.datasets.encoders import Encoder, encoded_sample
 from qif_deploy.datasets.source import SampleSource
 from qif_deploy.errors import InputError, raise_findings

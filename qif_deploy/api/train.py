@@ -36,7 +36,7 @@ def train(
         how: where to run, whether to resume, which logs; its folder is ``out``. None for the CPU and no further files.
         progress: called with the share done, 0..1.
     """
-    from qif_deploy.datasets.dataset import STREAMS, load_dataset, open_dataset
+    from qif_deploy.datasets.catalogue import STREAMS, load_dataset, open_dataset
     from qif_deploy.training.checkpoint import save_checkpoint
     from qif_deploy.training.recipe import load_recipe
     from qif_deploy.training.trainer import fit, frames_of

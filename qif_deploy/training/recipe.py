@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qif_deploy.datasets.dataset import EVENT_DATA, LOADERS, STREAMS
+from qif_deploy.datasets.catalogue import EVENT_DATA, LOADERS, STREAMS
 from qif_deploy.datasets.encoders import Encoder
 from qif_deploy.errors import InputError, raise_findings
 from qif_deploy.neuron.params import QIFParams, ResetMode

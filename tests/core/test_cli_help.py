@@ -85,7 +85,7 @@ def test_listed_words_are_those_that_are_taken() -> None:
     from qif_deploy.api.backends import Backend
     from qif_deploy.api.export import FORMATS
     from qif_deploy.api.report import FigureFormat
-    from qif_deploy.datasets.dataset import LOADERS, STREAMS
+    from qif_deploy.datasets.catalogue import LOADERS, STREAMS
     from qif_deploy.ir.nodes import Reduce
     from qif_deploy.neuron.params import ResetMode
     from qif_deploy.passes.scale_method import ScaleMethod

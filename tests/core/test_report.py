@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -135,10 +136,10 @@ def test_a_backend_that_did_not_run_is_no_success(run_copy: Path) -> None:
 @pytest.mark.parametrize("kind", ["png", "svg"])
 def test_figures_for_papers_are_drawn_on_request(made_run: Path, tmp_path: Path, kind: str) -> None:
     pytest.importorskip("matplotlib")
-    result = cli("report", made_run, "--out", tmp_path / "page.html", "--figures", kind, "--json", "-q")
+    shutil.copy(made_run / "energy.json", tmp_path)
+    result = cli("report", tmp_path, "--figures", kind, "--json", "-q")
     drawn = sorted((tmp_path / "figures").iterdir())
-    assert {path.suffix for path in drawn} == {f".{kind}"}
-    assert {path.name.rpartition("-")[0] for path in drawn} >= {"accuracy", "fidelity", "membranes", "raster", "weights", "states", "cores"}
-    assert len(result.json["artefacts"]) == len(drawn) + 1
+    assert [path.name for path in drawn] == [f"energy-{name}-0.{kind}" for name in ("estimators", "layers", "twins")]
+    assert set(result.json["artefacts"].values()) == {str(path) for path in (tmp_path / "report.html", *drawn)}
     start = b"\x89PNG" if kind == "png" else b"<?xml"
     assert all(path.read_bytes().startswith(start) for path in drawn)
