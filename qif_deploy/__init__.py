@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from qif_deploy.api.map import map  # noqa: A004  # the verb's name
     from qif_deploy.api.quantization import PostTraining
     from qif_deploy.api.quantize import quantize
+    from qif_deploy.api.report import FigureFormat, ReportOutcome, report
     from qif_deploy.api.results import DemoOutcome, ExportOutcome, QuantizeOutcome, RunOutcome, TargetsOutcome, TrainOutcome, VerifyOutcome
     from qif_deploy.api.run import run
     from qif_deploy.api.targets import targets
@@ -54,6 +55,7 @@ _HOMES = {
     "Execution": "qif_deploy.api.backends",
     "ExportOutcome": "qif_deploy.api.results",
     "Fidelity": "qif_deploy.fidelity.report",
+    "FigureFormat": "qif_deploy.api.report",
     "ForeignModel": "qif_deploy.api.loading",
     "Graph": "qif_deploy.ir.graph",
     "NetworkMapping": "qif_hardware.mapping.mapping",
@@ -65,6 +67,7 @@ _HOMES = {
     "QifError": "qif_deploy.errors",
     "QuantizeOutcome": "qif_deploy.api.results",
     "QuantizedGraph": "qif_deploy.ir.graph",
+    "ReportOutcome": "qif_deploy.api.report",
     "ResetMode": "qif_deploy.neuron.params",
     "RoundingMode": "qif_deploy.fixedpoint",
     "RunOptions": "qif_deploy.training.run_options",
@@ -83,6 +86,7 @@ _HOMES = {
     "export": "qif_deploy.api.export",
     "map": "qif_deploy.api.map",
     "quantize": "qif_deploy.api.quantize",
+    "report": "qif_deploy.api.report",
     "run": "qif_deploy.api.run",
     "targets": "qif_deploy.api.targets",
     "train": "qif_deploy.api.train",
@@ -101,6 +105,7 @@ __all__ = [
     "Execution",
     "ExportOutcome",
     "Fidelity",
+    "FigureFormat",
     "ForeignModel",
     "Graph",
     "NetworkMapping",
@@ -112,6 +117,7 @@ __all__ = [
     "QifError",
     "QuantizeOutcome",
     "QuantizedGraph",
+    "ReportOutcome",
     "ResetMode",
     "RoundingMode",
     "RunOptions",
@@ -130,6 +136,7 @@ __all__ = [
     "export",
     "map",
     "quantize",
+    "report",
     "run",
     "targets",
     "train",

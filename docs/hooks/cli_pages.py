@@ -146,7 +146,7 @@ def described(text: str) -> tuple[str, str, str]:
 
 def examples(epilog: str) -> str:
     """Return the commands of an epilog, one a line, without its heading and marks."""
-    lines = [line.strip() for line in epilog.replace("\b", "").splitlines()]
+    lines = [line.strip() for line in epilog.partition("\nExit codes:")[0].splitlines()]
     return "\n".join(line for line in lines if line and not re.fullmatch(r"Examples?:", line))
 
 

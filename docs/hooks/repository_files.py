@@ -28,7 +28,7 @@ PAGES = {
 FOLDERS = {"docs/decisions": "decisions/index.md", "docs": "index.md"}
 
 _HOMES = {page: source for source, page in PAGES.items()}
-_LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s#]+)(?P<anchor>#[^)\s]*)?\)")
+_LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<target>[^)\s#]+)(?P<anchor>#[^)\s]*)?\)")
 _LANGUAGES = {".py": "python", ".toml": "toml", ".md": "markdown", ".json": "json", ".ipynb": "json"}
 
 

@@ -15,12 +15,16 @@ from qif_deploy.api.real_inputs import real_inputs
 from qif_deploy.api.results import ExportOutcome
 from qif_deploy.errors import InputError, QifError
 from qif_deploy.ir.graph import QuantizedGraph
+from qif_deploy.suggestion import unknown_word
 
 if TYPE_CHECKING:
     from qif_export.onnx.write import Probe
 
 GOLDEN_SAMPLES, STEPS_OF_ANY = 32, 16
 """Samples of a bundle's golden vectors that are drawn, and their steps where the network's proof covers any number."""
+
+FORMATS = ("nir", "onnx", "netx", "loihi2-bundle")
+"""What can be written."""
 
 VERIFIED_SAMPLES = 32
 """Real samples that an ONNX file is run on; as many as "exact" asks for."""
@@ -80,7 +84,7 @@ def export(
         case "loihi2-bundle":
             return ExportOutcome(report=_bundle(graph, _beside(home, ".loihi2") if out is None else out, input))
         case _:
-            raise InputError(f"format {to!r} is unknown; use one of nir, onnx, netx, loihi2-bundle")
+            raise unknown_word("format", to, FORMATS)
 
 
 def _file(home: Path | None, suffix: str, out: Path | None) -> Path:
