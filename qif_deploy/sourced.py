@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qif_deploy.errors import InputError
+from qif_deploy.suggestion import missing_file, unknown_word
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -83,7 +84,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"file {str(path)!r} does not exist; check the path") from None
+        raise missing_file(path) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"file {str(path)!r} is not a readable text file ({error.__class__.__name__}); give a TOML file") from None
     except tomllib.TOMLDecodeError as error:
@@ -100,5 +101,5 @@ def packaged_or_path(name: str, folder: Path, *, what: str) -> Path:
         return Path(name)
     known = sorted(path.stem for path in folder.glob("*.toml"))
     if name not in known:
-        raise InputError(f"{what} {name!r} is unknown; use one of {', '.join(known)}, or the path of a .toml file")
+        raise unknown_word(what, name, known, also=", or the path of a .toml file")
     return folder / f"{name}.toml"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from qif_deploy.errors import InputError
 from qif_deploy.ir.graph import QuantizedGraph
+from qif_deploy.suggestion import missing_file
 
 Cores = NDArray[np.int64]
 
@@ -54,7 +55,7 @@ def read_placement(path: Path, graph: QuantizedGraph) -> Placement:
     try:
         table = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"file {str(path)!r} does not exist; write it with `qif-deploy map`") from None
+        raise missing_file(Path(path), remedy="write it with `qif-deploy map`") from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(f"{where} is not readable JSON ({type(error).__name__}); write it with `qif-deploy map`") from None
     if not isinstance(table, dict):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from qif_deploy.atomic import atomic_path
 from qif_deploy.errors import InputError
 from qif_deploy.shapes import InputCodes, ReadoutCodes, SpikeTrain, TraceCodes
+from qif_deploy.suggestion import missing_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,7 @@ def load_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
             with loaded:
                 return {key: loaded[key] for key in loaded.files}
     except FileNotFoundError:
-        raise InputError(f"file {str(path)!r} does not exist; check the path") from None
+        raise missing_file(path) from None
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(
             f"file {str(path)!r} is not a readable .npy or .npz ({_first_line(error)}); write it with numpy.save or numpy.savez"
