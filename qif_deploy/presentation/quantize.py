@@ -23,7 +23,9 @@ def quantize_table(outcome: QuantizeOutcome, *, verbose: bool = False) -> Render
         shifts = ", ".join(f"{branch}: {k}" for branch, k in row["branch_shifts"].items())
         table.add_row(name, str(row["s1"]), str(row["level"]), shifts, f"{row['delta_median']:.3g}", f"{row['noise']:.2g}", bound)
     columns = ("synapse", "bits", "shift", "largest code, median", "clipped", "largest clipped by")
-    coded = new_table(columns, "weights", numbers=columns[1:])
+    widths = outcome.widths
+    size = "" if widths is None else f", {widths.weight_bytes:,} bytes of at most {widths.budget_bytes:,}"
+    coded = new_table(columns, f"weights{size}", numbers=columns[1:])
     for name, synapse in outcome.report.synapses.items():
         row = synapse.as_json()
         cells = (
