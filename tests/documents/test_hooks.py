@@ -57,6 +57,10 @@ def test_a_help_text_falls_into_meaning_default_and_limits(text: str, expected: 
     assert hook("cli_pages").described(text) == expected
 
 
+def test_a_bar_ends_no_cell_and_shows_as_a_bar_in_code() -> None:
+    assert hook("cli_pages")._cell("`NAME|FILE` a|b") == "`NAME|FILE` a\\|b"
+
+
 def test_every_verb_has_a_page_with_its_options_examples_and_exit_codes() -> None:
     pages = hook("cli_pages")
     for verb in pages.verbs():
