@@ -1,4 +1,7 @@
-"""The verbs as Typer's commands: help with examples, set as it was written, and shown without loading what converts values."""
+"""The verbs as Typer's commands: help with examples, set as it was written, and shown without loading what converts values.
+
+The context that Typer hands over is of a class that is not its public ``Context``, hence ``Any``.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,6 @@ from typer.core import TyperCommand, TyperGroup
 
 from qif_deploy.cli.examples import EXAMPLES
 from qif_deploy.cli.output import write
-
-Context = Any
-"""Typer has carried its own copy of click since 0.2x, and its context is not public."""
 
 HELP_FLAGS = ("-h", "--help")
 
@@ -29,7 +29,7 @@ def epilog(verb: str) -> str:
 class Verb(TyperCommand):
     """A verb; its epilog is printed line by line, where Click would make one paragraph of it."""
 
-    def format_epilog(self, ctx: Context, formatter: Any) -> None:
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write the examples as they are."""
         del ctx
         if self.epilog:
@@ -39,7 +39,7 @@ class Verb(TyperCommand):
 class Verbs(TyperGroup):
     """All verbs. A help text is answered before any option is converted, which would load pydantic: half of its time."""
 
-    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Show the help of the verb where it is asked for; else parse."""
         asked = None if ctx.resilient_parsing else self._asked(ctx, args[: args.index("--")] if "--" in args else args)
         if asked is not None:
@@ -47,13 +47,13 @@ class Verbs(TyperGroup):
             raise typer.Exit
         return super().parse_args(ctx, args)
 
-    def _asked(self, ctx: Context, args: list[str]) -> Context | None:
+    def _asked(self, ctx: typer.Context, args: list[str]) -> typer.Context | None:
         if args[:1] in ([], *([flag] for flag in HELP_FLAGS)):
             return ctx
         verb = self.commands.get(args[0])
         return None if verb is None or set(HELP_FLAGS).isdisjoint(args) else type(ctx)(verb, info_name=args[0], parent=ctx)
 
-    def format_epilog(self, ctx: Context, formatter: Any) -> None:
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write the epilog as it is."""
         del ctx
         if self.epilog:
