@@ -78,7 +78,7 @@ def test_networks_that_are_not_of_one_origin() -> None:
     assert set(ideal_nodes(graph, quantized)) == {"q1", "q2", "out"}
     with pytest.raises(InputError, match=r"the model has populations \['q1', 'p2'\], the network \['q1', 'q2'\]"):
         ideal_nodes(renamed(graph, "q2", "p2"), quantized)
-    with pytest.raises(InputError, match="answers at 'answer', the network reads .* answers at 'out'"):
+    with pytest.raises(InputError, match=r"answers at 'answer', the network reads .* answers at 'out'"):
         ideal_nodes(renamed(graph, "out", "answer"), quantized)
     wide = Graph(nodes=dict(graph.nodes) | {"image": replace(graph.nodes["image"], shape=(1, 4, 9))}, edges=graph.edges)
     assert isinstance(wide.nodes["image"], Input)

@@ -80,7 +80,7 @@ def test_vectors_that_lack_an_array_or_hold_another_dtype(tmp_path: Path) -> Non
     with pytest.raises(InputError, match="array 'q2/u' is missing; write the file with `qif-deploy run`"):
         Trace.load(path)
     np.savez(path, **(arrays | {"q2/u": arrays["q2/u"].astype(np.int64)}))
-    with pytest.raises(InputError, match="array 'q2/u' is int64, not int32; see docs/numerics.md"):
+    with pytest.raises(InputError, match=r"array 'q2/u' is int64, not int32; see docs/numerics\.md"):
         Trace.load(path)
 
 
