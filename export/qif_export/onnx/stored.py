@@ -9,12 +9,20 @@ from typing import Any
 from qif_deploy.errors import InputError
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_export.onnx._onnx import onnx
+from qif_export.onnx.metadata import DIGEST, PREFIX, from_metadata
 from qif_export.onnx.model import to_onnx
+from qif_export.onnx.options import OnnxOptions
 from qif_export.stored_difference import StoredDifference, first_difference
+
+NO_PART = (DIGEST, PREFIX + "measured")
+"""Entries that are no part of the network: what an approximation was measured to be off by, and the hash over the others."""
 
 
 def onnx_difference(path: Path, graph: QuantizedGraph) -> StoredDifference | None:
     """Return the first tensor, operator or fact of ``path`` that differs from the exporter's model of ``graph``.
+
+    That model is made with the choices (profile, form, recorded states) that the file says it was made with, or with the defaults
+    where it says nothing that can be read.
 
     Raises:
         InputError: the file cannot be read as ONNX.
@@ -25,11 +33,21 @@ def onnx_difference(path: Path, graph: QuantizedGraph) -> StoredDifference | Non
     except Exception as error:  # protobuf's DecodeError is of another class in every release
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
         raise InputError(f"ONNX file {str(path)!r}: it cannot be read ({reason}); export the network again") from None
-    return first_difference(_entries(to_onnx(graph)), _entries(model))
+    return first_difference(_entries(to_onnx(graph, _options(model, graph))), _entries(model))
+
+
+def _options(model: Any, graph: QuantizedGraph) -> OnnxOptions:
+    """Return the choices that the file names; a damaged or foreign file, or one of other populations, names none."""
+    try:
+        options = from_metadata({entry.key: entry.value for entry in model.metadata_props}).options
+        options.recorded(graph)
+    except InputError:
+        return OnnxOptions()
+    return options
 
 
 def _entries(model: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {f"metadata {entry.key}": entry.value for entry in model.metadata_props}
+    found: dict[str, Any] = {f"metadata {entry.key}": entry.value for entry in model.metadata_props if entry.key not in NO_PART}
     for place, graph in _graphs(model.graph, ""):
         for tensor in graph.initializer:
             found[f"{place}tensor {tensor.name}"] = onnx.numpy_helper.to_array(tensor)
