@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from qif_deploy.atomic import atomic_path
 from qif_deploy.errors import InputError
+from qif_deploy.rebuilding import Rebuilt
 from qif_deploy.shapes import InputCodes, ReadoutCodes, SpikeTrain, TraceCodes
 from qif_deploy.suggestion import missing_file
 
@@ -28,7 +29,7 @@ class PopulationTrace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
+class Trace(Rebuilt):
     """One run: inputs as codes, every population in topological order, and the readout ``(batch, class)`` int64."""
 
     inputs: Mapping[str, InputCodes]
@@ -95,14 +96,21 @@ class Trace:
         )
 
 
+MAGIC = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")
+"""First bytes of ``.npy``, and of ``.npz``, which is a zip archive; the last is an empty one."""
+
+
 def load_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
     """Read ``.npy`` (under the name "") or ``.npz``, without unpickling.
 
     Raises:
         InputError: missing, unreadable, or not such a file.
     """
+    path = Path(path)
     try:
         with path.open("rb") as stream:  # ours to close: numpy leaves a damaged archive open
+            if not stream.peek(len(MAGIC[0])).startswith(MAGIC):
+                raise ValueError("it begins as neither")  # numpy would take it for pickled data, and say so
             loaded = np.load(stream, allow_pickle=False)
             if isinstance(loaded, np.ndarray):
                 return {"": loaded}
