@@ -16,6 +16,7 @@ from qif_deploy.api.loading import dataset_inputs, load_float_model, load_networ
 from qif_deploy.api.map import DEFAULT_TARGET
 from qif_deploy.api.quantize import quantize_model
 from qif_deploy.api.report import report as write_report
+from qif_deploy.api.report import require_report
 from qif_deploy.api.results import DemoOutcome, VerifyOutcome
 from qif_deploy.api.train import train
 from qif_deploy.ir.graph import QuantizedGraph
@@ -61,6 +62,7 @@ def demo(
         if progress is not None:
             progress(stage, share)
 
+    require_report()
     start = time.perf_counter()
     profile, price_list = load_target(target), load_price_list(DEFAULT_PRICES)
     folder = make_folder(out)
