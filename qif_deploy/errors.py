@@ -14,6 +14,9 @@ Every message names object, value, limit and remedy, in one line.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate
+
 
 class QifError(Exception):
     """Root of everything that this project raises on purpose; ``findings`` holds each of several reasons by itself."""
@@ -49,9 +52,16 @@ class BackendTimeout(BackendError):
     """A backend ran longer than its time limit and was ended."""
 
 
+LONGEST_MESSAGE = 3000
+"""Letters; findings beyond it are counted, so that a file of a thousand mistakes still gives one line that can be read."""
+
+
 def raise_findings(kind: type[InputError], findings: list[str]) -> None:
     """Raise all findings at once as one error of ``kind``; nothing happens when there are none."""
     if findings:
-        error = kind("; ".join(findings))
+        ends = list(accumulate(len(finding) + 2 for finding in findings))
+        said = max(1, bisect_right(ends, LONGEST_MESSAGE))
+        rest = f"; and {len(findings) - said} more" if said < len(findings) else ""
+        error = kind("; ".join(findings[:said]) + rest)
         error.findings = tuple(findings)
         raise error

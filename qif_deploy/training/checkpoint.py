@@ -89,7 +89,9 @@ def _safetensors() -> Any:
 
 
 def _damaged(path: Path, reason: str) -> InputError:
-    return InputError(f"checkpoint {str(path)!r} is damaged or no checkpoint of qif-deploy ({reason}); write it with `qif-deploy train`")
+    return InputError(
+        f"checkpoint {str(path)!r} is damaged or no checkpoint of qif-deploy ({reason[:200]}); write it with `qif-deploy train`"
+    )
 
 
 def _description(path: Path, data: bytes) -> dict[str, Any]:
@@ -134,9 +136,11 @@ def _input_spec(path: Path, frame: Mapping[str, Any]) -> InputSpec:
 def _check_tensors(path: Path, tensors: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:
     for name in sorted({*tensors, *expected}):
         if name not in tensors or name not in expected:
-            raise _damaged(path, f"tensor {name!r} is {'missing' if name not in tensors else 'unknown'}")
+            raise _damaged(path, f"tensor {name!r:.80} is {'missing' if name not in tensors else 'unknown'}")
         if tensors[name].shape != expected[name].shape or tensors[name].dtype != expected[name].dtype:
             found, wanted = tensors[name], expected[name]
-            raise _damaged(path, f"tensor {name!r} is {found.dtype} {tuple(found.shape)} instead of {wanted.dtype} {tuple(wanted.shape)}")
+            raise _damaged(
+                path, f"tensor {name!r:.80} is {found.dtype} {tuple(found.shape)} instead of {wanted.dtype} {tuple(wanted.shape)}"
+            )
         if not tensors[name].isfinite().all():
-            raise _damaged(path, f"tensor {name!r} holds values that are not finite")
+            raise _damaged(path, f"tensor {name!r:.80} holds values that are not finite")

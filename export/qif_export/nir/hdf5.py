@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from qif_deploy.errors import InputError
+from qif_deploy.reading.limits import ALWAYS_READ, may_expand_to
 from qif_export.nir._nir import h5py
 from qif_export.nir.global_heap import HeapTexts
 
@@ -27,10 +28,6 @@ MAX_OBJECTS = 32_768
 MAX_RANK = 8
 MAX_TEXT = 1 << 24
 """Bytes of one text: the metadata of a network, with all its provenance."""
-
-ALWAYS_READ = 1 << 28
-MAX_EXPANSION = 64
-"""A file may expand to 256 MiB, and beyond that to 64 times its size; deflate gains 2 to 4 on trained weights, 1000 on a bomb."""
 
 BUILT_IN_FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
 """By number; everything else would be loaded as a plugin from a folder that the environment names."""
@@ -52,7 +49,7 @@ def load_groups(path: Path, name: str) -> dict[str, Any]:
                 raise InputError(f"it is HDF5 but not NIR, group {name!r} is missing; give a .nir file")
             if file.userblock_size or file.id.get_create_plist().get_sizes() != (8, 8):
                 raise InputError("it begins with a user block or has addresses of other than 8 bytes; write it as h5py does by default")
-            reader = _Reader(allowance=max(ALWAYS_READ, MAX_EXPANSION * path.stat().st_size), texts=HeapTexts(path))
+            reader = _Reader(allowance=may_expand_to(path.stat().st_size, always=ALWAYS_READ), texts=HeapTexts(path))
             found = reader.item(file, name, f"/{name}", depth=0)
     except InputError:
         raise
@@ -158,4 +155,4 @@ def _require_plain(data: Any, where: str) -> None:
         )
 
 
-__all__ = ["ALWAYS_READ", "MAX_DEPTH", "MAX_EXPANSION", "MAX_OBJECTS", "load_groups"]
+__all__ = ["MAX_DEPTH", "MAX_OBJECTS", "load_groups"]
