@@ -70,7 +70,7 @@ def _archive(stream: BinaryIO, size: int) -> dict[str, NDArray[np.generic]]:
 
 def _array(stream: IO[bytes], size: int) -> NDArray[np.generic]:
     """Read one array out of ``size`` bytes."""
-    header: Any = _HEADERS.get(np.lib.format.read_magic(stream))
+    header: Any = _HEADERS.get(np.lib.format.read_magic(stream))  # type: ignore[no-untyped-call]  # numpy's stub
     if header is None:
         raise ValueError("a version of .npy that is not read")
     shape, by_columns, dtype = header(stream)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from qif_deploy.errors import InputError
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.reading.limits import ALWAYS_READ, may_expand_to
+from qif_export.chunks import MAX_CHUNKS, chunk_count
 from qif_export.netx._h5py import h5py
 from qif_export.netx.layers import to_layers
 from qif_export.netx.seal import require_sealed
@@ -72,7 +73,12 @@ def _read(file: Any, allowance: int) -> QuantizedGraph:
 
     def weight_of(name: str, shape: tuple[int, ...]) -> NDArray[np.int32]:
         stored = weights[name]
-        if stored.shape != shape or stored.dtype != np.int32 or stored.size * 4 > allowance:
+        if (
+            stored.shape != shape
+            or stored.dtype != np.int32
+            or stored.size * 4 > allowance
+            or chunk_count(shape, stored.chunks) > MAX_CHUNKS
+        ):
             raise InputError(f"its weight is {stored.dtype} {stored.shape}, not int32 {shape}; export the network again")
         return np.asarray(stored[()])
 

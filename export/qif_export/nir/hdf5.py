@@ -16,6 +16,7 @@ import numpy as np
 
 from qif_deploy.errors import InputError
 from qif_deploy.reading.limits import ALWAYS_READ, may_expand_to
+from qif_export.chunks import MAX_CHUNKS, chunk_count
 from qif_export.nir._nir import h5py
 from qif_export.nir.global_heap import HeapTexts
 
@@ -63,11 +64,12 @@ def load_groups(path: Path, name: str) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class _Reader:
-    """What is left to read: bytes, and how many objects were seen."""
+    """What is left to read: bytes, and how many objects and chunks were seen."""
 
     allowance: int
     texts: HeapTexts
     objects: int = 0
+    chunks: int = 0
 
     def item(self, parent: Any, key: str, where: str, *, depth: int) -> Any:
         """Return one object of ``parent``; h5py ships no types."""
@@ -98,6 +100,9 @@ class _Reader:
         if data.dtype.kind not in "biuf" or data.dtype.itemsize > 8:
             raise InputError(f"array {where[:80]!r} has dtype {str(data.dtype)[:60]}; give numbers of at most 8 bytes, or text")
         self._take(int(data.size) * data.dtype.itemsize, where, f"shape {data.shape}")
+        self.chunks += chunk_count(data.shape, data.chunks)
+        if self.chunks > MAX_CHUNKS:
+            raise InputError(f"array {where[:80]!r} is one too many in small chunks, more than {MAX_CHUNKS} in all; write it contiguous")
         return data[()]
 
     def _text(self, data: Any, where: str, *, fixed: int | None) -> Any:
