@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from qif_deploy.api.loading import FloatModel
-from qif_deploy.datasets.dataset import load_dataset
+from qif_deploy.datasets.catalogue import load_dataset
 from qif_deploy.passes.fold_batchnorm import fold_batchnorm
 from qif_deploy.training.assembly import build_network
 from qif_deploy.training.recipe import load_recipe

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from qif_deploy.datasets.dataset import Dataset, load_dataset
+from qif_deploy.datasets.catalogue import load_dataset
+from qif_deploy.datasets.dataset import Dataset
 from qif_deploy.fidelity.compare import compare_fidelity
 from qif_deploy.fidelity.report import Fidelity
 from qif_deploy.passes.fold_batchnorm import fold_batchnorm

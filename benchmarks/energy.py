@@ -21,7 +21,8 @@ import torch
 
 from qif_deploy.api.loading import FloatModel, load_float_model
 from qif_deploy.api.quantization import PostTraining, quantize_after_training
-from qif_deploy.datasets.dataset import Dataset, load_dataset
+from qif_deploy.datasets.catalogue import load_dataset
+from qif_deploy.datasets.dataset import Dataset
 from qif_deploy.passes.scale_method import ScaleMethod
 from qif_deploy.pricing.anchors import compare_anchor, load_anchors
 from qif_deploy.pricing.deployment import Deployment

@@ -19,7 +19,8 @@ from typing import Any
 
 import torch
 
-from qif_deploy.datasets.dataset import Dataset, load_dataset
+from qif_deploy.datasets.catalogue import load_dataset
+from qif_deploy.datasets.dataset import Dataset
 from qif_deploy.training.recipe import Recipe, load_recipe
 from qif_deploy.training.recipe_options import WindowKind
 from qif_deploy.training.run_options import RunOptions

@@ -22,7 +22,7 @@ from qif_deploy.api.backends import prepared
 from qif_deploy.api.input_batches import input_batches
 from qif_deploy.api.loading import FloatModel, load_float_model
 from qif_deploy.api.quantization import PostTraining, quantize_after_training
-from qif_deploy.datasets.dataset import load_dataset
+from qif_deploy.datasets.catalogue import load_dataset
 from qif_deploy.fidelity.compare import Comparing, compare_fidelity
 from qif_deploy.fidelity.report import Fidelity
 from qif_deploy.training.checkpoint import save_checkpoint

@@ -57,7 +57,7 @@ def make(folder: Path, names: tuple[str, ...]) -> None:
 
     from qif_deploy.api.loading import load_float_model
     from qif_deploy.api.train import train
-    from qif_deploy.datasets.dataset import load_dataset
+    from qif_deploy.datasets.catalogue import load_dataset
 
     for name in names:
         start = time.perf_counter()

@@ -22,7 +22,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from qif_deploy.datasets.dataset import Dataset, load_dataset
+from qif_deploy.datasets.catalogue import load_dataset
+from qif_deploy.datasets.dataset import Dataset
 from qif_deploy.fixedpoint import NumberFormat
 from qif_deploy.ir.graph import Graph, QuantizedGraph
 from qif_deploy.simulate.engine.batched import run_batched

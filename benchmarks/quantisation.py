@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from qif_deploy.analysis.check_network import check_network
 from qif_deploy.api.loading import FloatModel, load_float_model
 from qif_deploy.api.quantization import PostTraining, narrowed, provenance_bounds
-from qif_deploy.datasets.dataset import Dataset, load_dataset
+from qif_deploy.datasets.catalogue import load_dataset
+from qif_deploy.datasets.dataset import Dataset
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.passes.calibration import Calibration
 from qif_deploy.passes.quantize import quantize_graph

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qif_deploy.analysis.check_network import CheckReport
+    from qif_deploy.api.backends import Execution
     from qif_deploy.api.check import check
     from qif_deploy.api.convert import ConvertOutcome, convert
     from qif_deploy.api.demonstration import demo
-    from qif_deploy.api.diff import diff
+    from qif_deploy.api.diff import Comparison, diff
     from qif_deploy.api.energy import energy
-    from qif_deploy.api.export import export
+    from qif_deploy.api.export import OnnxChoices, export
     from qif_deploy.api.loading import ForeignModel
     from qif_deploy.api.map import map  # noqa: A004  # the verb's name
     from qif_deploy.api.quantization import PostTraining
     from qif_deploy.api.quantize import quantize
+    from qif_deploy.api.report import FigureFormat, ReportOutcome, report
     from qif_deploy.api.results import DemoOutcome, ExportOutcome, QuantizeOutcome, RunOutcome, TargetsOutcome, TrainOutcome, VerifyOutcome
     from qif_deploy.api.run import run
     from qif_deploy.api.targets import targets
@@ -37,30 +39,38 @@ if TYPE_CHECKING:
     from qif_deploy.pricing.estimate import EnergyEstimate
     from qif_deploy.simulate.trace import Trace
     from qif_deploy.training.qat.options import QatOptions
+    from qif_deploy.training.run_options import Accelerator, RunOptions
     from qif_deploy.version import __version__
     from qif_hardware.mapping.mapping import NetworkMapping
 
 _HOMES = {
+    "Accelerator": "qif_deploy.training.run_options",
     "CheckReport": "qif_deploy.analysis.check_network",
+    "Comparison": "qif_deploy.api.diff",
     "ConvertOutcome": "qif_deploy.api.convert",
     "DemoOutcome": "qif_deploy.api.results",
     "Deployment": "qif_deploy.pricing.deployment",
     "EnergyEstimate": "qif_deploy.pricing.estimate",
     "EnergyReport": "qif_deploy.pricing.energy_report",
+    "Execution": "qif_deploy.api.backends",
     "ExportOutcome": "qif_deploy.api.results",
     "Fidelity": "qif_deploy.fidelity.report",
+    "FigureFormat": "qif_deploy.api.report",
     "ForeignModel": "qif_deploy.api.loading",
     "Graph": "qif_deploy.ir.graph",
     "NetworkMapping": "qif_hardware.mapping.mapping",
     "NumberFormat": "qif_deploy.fixedpoint",
+    "OnnxChoices": "qif_deploy.api.export",
     "PostTraining": "qif_deploy.api.quantization",
     "QatOptions": "qif_deploy.training.qat.options",
     "QIFParams": "qif_deploy.neuron.params",
     "QifError": "qif_deploy.errors",
     "QuantizeOutcome": "qif_deploy.api.results",
     "QuantizedGraph": "qif_deploy.ir.graph",
+    "ReportOutcome": "qif_deploy.api.report",
     "ResetMode": "qif_deploy.neuron.params",
     "RoundingMode": "qif_deploy.fixedpoint",
+    "RunOptions": "qif_deploy.training.run_options",
     "ScaleMethod": "qif_deploy.passes.scale_method",
     "RunOutcome": "qif_deploy.api.results",
     "TargetsOutcome": "qif_deploy.api.results",
@@ -76,6 +86,7 @@ _HOMES = {
     "export": "qif_deploy.api.export",
     "map": "qif_deploy.api.map",
     "quantize": "qif_deploy.api.quantize",
+    "report": "qif_deploy.api.report",
     "run": "qif_deploy.api.run",
     "targets": "qif_deploy.api.targets",
     "train": "qif_deploy.api.train",
@@ -83,26 +94,33 @@ _HOMES = {
 }
 
 __all__ = [
+    "Accelerator",
     "CheckReport",
+    "Comparison",
     "ConvertOutcome",
     "DemoOutcome",
     "Deployment",
     "EnergyEstimate",
     "EnergyReport",
+    "Execution",
     "ExportOutcome",
     "Fidelity",
+    "FigureFormat",
     "ForeignModel",
     "Graph",
     "NetworkMapping",
     "NumberFormat",
+    "OnnxChoices",
     "PostTraining",
     "QIFParams",
     "QatOptions",
     "QifError",
     "QuantizeOutcome",
     "QuantizedGraph",
+    "ReportOutcome",
     "ResetMode",
     "RoundingMode",
+    "RunOptions",
     "RunOutcome",
     "ScaleMethod",
     "TargetsOutcome",
@@ -118,6 +136,7 @@ __all__ = [
     "export",
     "map",
     "quantize",
+    "report",
     "run",
     "targets",
     "train",

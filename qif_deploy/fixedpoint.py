@@ -30,6 +30,10 @@ class RoundingMode(enum.Enum):
     NEAREST = "nearest"
 
 
+FORMAT_WIDTHS = ("weight_bits", "coef_bits", "state_bits", "product_bits")
+"""The widths of a NumberFormat, by name, in the order in which files and tables have them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberFormat:
     """Widths of the integers that a target holds, and its rounding mode.
@@ -226,6 +230,8 @@ def _codes_of_block(values: NDArray[np.float64], delta: NDArray[np.float64], fac
             rounded = np.ceil(quotient)
         case _Rounding.DOWN:
             rounded = np.floor(quotient)
+        case _:
+            assert_never(rounding)
     codes: NDArray[np.int64] = rounded.astype(np.int64)
     jump = np.rint(quotient - edge) + edge
     doubtful = extreme | (np.abs(quotient - jump) <= np.abs(quotient) * 2.0**-50 + 2.0**-60)
@@ -263,6 +269,8 @@ def _settled(
             codes[able] = (at + (side > 0)).astype(np.int64)
         case _Rounding.DOWN:
             codes[able] = (at - (side < 0)).astype(np.int64)
+        case _:
+            assert_never(rounding)
     exact = _RATIONAL[rounding]
     for index in np.flatnonzero(~able):
         code = exact(Fraction(float(values[index])) * factor / Fraction(float(delta[index])))

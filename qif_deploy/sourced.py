@@ -10,9 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from qif_deploy.errors import InputError
+<<<<<<< HEAD
 from qif_deploy.reading.limits import MAX_TEXT_FILE
 from qif_deploy.reading.plain_file import read_text
 from qif_deploy.reading.toml_text import parse_toml
+=======
+from qif_deploy.suggestion import missing_file, unknown_word
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+>>>>>>> origin/main
 
 
 class Grade(enum.Enum):
@@ -79,7 +88,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return parse_toml(read_text(path, most=MAX_TEXT_FILE))
     except FileNotFoundError:
-        raise InputError(f"file {str(path)!r} does not exist; check the path") from None
+        raise missing_file(path) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"file {str(path)!r} is not a readable text file ({_reason(error)}); give a TOML file") from None
     except ValueError as error:
@@ -104,5 +113,5 @@ def packaged_or_path(name: str, folder: Path, *, what: str) -> Path:
         return Path(name)
     known = sorted(path.stem for path in folder.glob("*.toml"))
     if name not in known:
-        raise InputError(f"{what} {name!r} is unknown; use one of {', '.join(known)}, or the path of a .toml file")
+        raise unknown_word(what, name, known, also=", or the path of a .toml file")
     return folder / f"{name}.toml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from typing import Any
 
@@ -9,6 +10,9 @@ import pytest
 from hypothesis import settings
 
 from qif_deploy.errors import MissingDependencyError
+
+# Tests start many interpreters. Where this is set, each of them compiles torch and Lava from source anew: seconds instead of tenths.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 settings.register_profile("ci", deadline=None, derandomize=True, database=None)
 settings.register_profile("long", deadline=None, max_examples=2000)
@@ -33,6 +37,8 @@ OPTIONAL = (
     "torchvision",
     "z3",
     "networkx",
+    "PIL",
+    "sybil",
 )
 
 
@@ -51,12 +57,20 @@ class _Module(pytest.Module):
             raise
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_pyfunc_call(pyfuncitem: Any) -> Any:
-    """Skip a test that asks for an extra which is not here; with all extras installed such an error stays a failure."""
-    outcome = yield  # the old form of a wrapper: lava-dl holds pytest below 8
+def _skip_where_an_extra_is_missing(outcome: Any) -> None:
+    """Turn the error for an extra which is not here into a skip; with all extras installed it stays a failure."""
     if isinstance(outcome.excinfo and outcome.excinfo[1], MissingDependencyError) and not all(find_spec(name) for name in OPTIONAL):
         outcome.force_exception(pytest.skip.Exception(str(outcome.excinfo[1])))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_pyfunc_call(pyfuncitem: Any) -> Any:
+    _skip_where_an_extra_is_missing((yield))  # the old form of a wrapper: lava-dl holds pytest below 8
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_setup(item: Any) -> Any:
+    _skip_where_an_extra_is_missing((yield))  # raised by a fixture
 
 
 def pytest_pycollect_makemodule(module_path: Any, parent: Any) -> pytest.Module:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qif_deploy.errors import InputError
-from qif_deploy.fixedpoint import NumberFormat, RoundingMode
+from qif_deploy.fixedpoint import FORMAT_WIDTHS, NumberFormat, RoundingMode
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.ir.nodes import (
     CodeInput,
@@ -29,7 +29,6 @@ from qif_deploy.ir.nodes import (
 from qif_deploy.neuron.constants import CODE_FIELDS, FixedConstants
 from qif_deploy.neuron.params import ResetMode
 
-WIDTHS = ("weight_bits", "coef_bits", "state_bits", "product_bits")
 _LARGEST_JSON_INTEGER = 2**62
 
 WeightOf = Callable[[str, tuple[int, ...]], NDArray[np.int32]]
@@ -38,12 +37,12 @@ WeightOf = Callable[[str, tuple[int, ...]], NDArray[np.int32]]
 
 def describe_format(f: NumberFormat) -> dict[str, Any]:
     """Return the number format as plain values."""
-    return {"name": f.name, "rounding": f.rounding.value} | {key: getattr(f, key) for key in WIDTHS}
+    return {"name": f.name, "rounding": f.rounding.value} | {key: getattr(f, key) for key in FORMAT_WIDTHS}
 
 
 def format_from(found: Mapping[str, Any]) -> NumberFormat:
     """Read the number format back; KeyError, TypeError or ValueError where it is damaged."""
-    widths = {key: _integer(found[key]) for key in WIDTHS}
+    widths = {key: _integer(found[key]) for key in FORMAT_WIDTHS}
     return NumberFormat(name=_text(found["name"]), rounding=RoundingMode(found["rounding"]), **widths)
 
 

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from qif_deploy.errors import InputError
-from qif_deploy.fixedpoint import NumberFormat, RoundingMode
+from qif_deploy.fixedpoint import FORMAT_WIDTHS, NumberFormat, RoundingMode
 from qif_deploy.sourced import SourcedNumber, packaged_or_path, read_toml, sourced_number
 from qif_hardware.chip import Chip, read_chip
 
 PROFILES = Path(__file__).parent / "targets"
-WIDTHS = ("weight_bits", "coef_bits", "state_bits", "product_bits")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,13 +93,13 @@ def load_target(name: str) -> Target:
 
 def _own_format(name: str, table: dict[str, Any], where: str) -> tuple[NumberFormat, tuple[SourcedNumber, ...], str]:
     widths = table["number_format"]
-    if not isinstance(widths, dict) or set(widths) != set(WIDTHS):
-        raise InputError(f"{where}: [number_format] needs exactly {', '.join(WIDTHS)}")
+    if not isinstance(widths, dict) or set(widths) != set(FORMAT_WIDTHS):
+        raise InputError(f"{where}: [number_format] needs exactly {', '.join(FORMAT_WIDTHS)}")
     rounding = table["rounding"]
     modes = [mode.value for mode in RoundingMode]
     if not isinstance(rounding, dict) or set(rounding) != {"mode", "source"} or rounding["mode"] not in modes:
         raise InputError(f"{where}: [rounding] needs a source and a mode out of {', '.join(modes)}")
-    numbers = tuple(sourced_number(width, widths[width], where=where) for width in WIDTHS)
+    numbers = tuple(sourced_number(width, widths[width], where=where) for width in FORMAT_WIDTHS)
     for number in numbers:
         if number.value != int(number.value):
             raise InputError(f"{where}: {number.name} {number.value} is not a whole number of bits")

@@ -14,7 +14,7 @@ from qif_deploy.analysis.census import take_census
 from qif_deploy.analysis.observed_range import Extent, ObservedRange, gap_bits
 from qif_deploy.analysis.range_proof import ITERATION_LIMIT, RangeProof, Verdict, prove_ranges
 from qif_deploy.errors import FormatError
-from qif_deploy.fixedpoint import NumberFormat
+from qif_deploy.fixedpoint import FORMAT_WIDTHS, NumberFormat
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.ir.nodes import Conv2dCodes, DenseCodes
 
@@ -182,7 +182,7 @@ def _census_findings(graph: QuantizedGraph, proof: RangeProof) -> list[Finding]:
 def _width_findings(graph: QuantizedGraph, f: NumberFormat) -> list[Finding]:
     found = []
     own = graph.number_format
-    for width in ("weight_bits", "coef_bits", "state_bits", "product_bits"):
+    for width in FORMAT_WIDTHS:
         if getattr(own, width) > getattr(f, width):
             found.append((width, getattr(own, width), getattr(f, width)))
     findings = [

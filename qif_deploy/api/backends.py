@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from typing_extensions import assert_never
 
-from qif_deploy.errors import BackendError, InputError, MissingDependencyError, UnsupportedError
+from qif_deploy.errors import BackendError, MissingDependencyError, UnsupportedError
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.progress import Progress
 from qif_deploy.shapes import InputCodes
@@ -22,6 +23,7 @@ from qif_deploy.simulate.compare import Comparison, compare_traces
 from qif_deploy.simulate.op_counts import Tallies, tally
 from qif_deploy.simulate.reference import run_reference
 from qif_deploy.simulate.trace import Trace
+from qif_deploy.suggestion import unknown_word
 
 
 class Backend(enum.Enum):
@@ -30,6 +32,7 @@ class Backend(enum.Enum):
     REFERENCE = "reference"
     BATCHED = "batched"
     ONNX = "onnx"
+    ONNX_REFERENCE = "onnx-reference"
     NIR = "nir"
     LAVA = "lava"
 
@@ -58,7 +61,7 @@ def execute(
         graph: the network.
         inputs: codes ``(time, batch, ...)`` from ``prepare_inputs``.
         how: device and limits.
-        exported: for ONNX: the file to run; without it one is written to a temporary folder.
+        exported: for both runtimes of ONNX: the file to run; without it one is written to a temporary folder.
         progress: called with the share done, where the backend can tell.
     """
     match backend:
@@ -71,6 +74,8 @@ def execute(
             return run_batched(graph, inputs, device=how.device, progress=progress)
         case Backend.ONNX:
             return _run_onnx(graph, inputs, exported)
+        case Backend.ONNX_REFERENCE:
+            return _run_onnx_reference(graph, inputs, exported)
         case Backend.NIR:
             return _run_nir(graph, inputs)
         case Backend.LAVA:
@@ -121,14 +126,30 @@ def require_torch() -> None:
 
 def _run_onnx(graph: QuantizedGraph, inputs: Mapping[str, InputCodes], exported: Path | None) -> Trace:
     from qif_export.onnx.run import run_onnx
+
+    with _onnx_file(graph, exported) as path:
+        return run_onnx(path, inputs)
+
+
+def _run_onnx_reference(graph: QuantizedGraph, inputs: Mapping[str, InputCodes], exported: Path | None) -> Trace:
+    from qif_export.onnx.reference_run import run_onnx_reference
+
+    with _onnx_file(graph, exported) as path:
+        return run_onnx_reference(path, inputs)
+
+
+@contextmanager
+def _onnx_file(graph: QuantizedGraph, exported: Path | None) -> Iterator[Path]:
+    """The exported file, or one written for this run."""
     from qif_export.onnx.write import write_onnx
 
     if exported is not None:
-        return run_onnx(exported, inputs)
+        yield exported
+        return
     with tempfile.TemporaryDirectory(prefix="qif_deploy_") as folder:
         path = Path(folder) / "net.onnx"
         write_onnx(graph, path)
-        return run_onnx(path, inputs)
+        yield path
 
 
 def _run_nir(graph: QuantizedGraph, inputs: Mapping[str, InputCodes]) -> Trace:
@@ -204,5 +225,5 @@ def parse_backend(name: str) -> Backend:
     """Return the backend called ``name``."""
     known = [backend.value for backend in Backend]
     if name not in known:
-        raise InputError(f"backend {name!r} is unknown; use one of {', '.join(known)}")
+        raise unknown_word("backend", name, known)
     return Backend(name)

@@ -1,4 +1,4 @@
-"""The whole way on real data: train, fold, quantise, check, run every backend, export, count energy."""
+"""The whole way on real data: train, fold, quantise, check, run every backend, export, map, count energy, report."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from qif_deploy.api.diff import fidelity_of
 from qif_deploy.api.energy import DEFAULT_PRICES
 from qif_deploy.api.files import make_folder, write_json
 from qif_deploy.api.loading import dataset_inputs, load_float_model, load_network
+from qif_deploy.api.map import DEFAULT_TARGET
 from qif_deploy.api.quantize import quantize_model
-from qif_deploy.api.results import DemoOutcome
+from qif_deploy.api.report import report as write_report
+from qif_deploy.api.results import DemoOutcome, VerifyOutcome
 from qif_deploy.api.train import train
 from qif_deploy.pricing.deployment import Deployment
 from qif_deploy.pricing.energy_report import CountedNetwork, energy_report
 from qif_deploy.pricing.neurobench_metrics import neurobench_metrics
 from qif_deploy.pricing.price_list import load_price_list
-from qif_deploy.simulate.op_counts import count_operations
+from qif_deploy.simulate.op_counts import count_operations, tally
 from qif_deploy.simulate.reference import run_reference
 
 StageProgress = Callable[[str, float], None]
 
-STAGES = ("train", "quantize", "check", "reference", "batched", "onnx", "lava", "energy")
+STAGES = ("train", "quantize", "check", "reference", "batched", "onnx", "lava", "map", "energy", "report")
 """Stages in order, as ``progress`` names them."""
 
 
@@ -50,6 +52,7 @@ def demo(
     """
     from qif_export.nir.write import write_nir
     from qif_export.onnx.write import write_onnx
+    from qif_hardware.mapping.mapping import map_network
     from qif_hardware.target import load_target
 
     def report(stage: str, share: float) -> None:
@@ -94,20 +97,26 @@ def demo(
             progress=partial(report, stage),
         )
         report(stage, 1.0)
-    write_json(paths["verify"], {"input": real.source, "backends": {name: check.as_json() for name, check in checks.items()}})
+    write_json(paths["verify"], VerifyOutcome(backends=checks, source=real.source, content_hash=graph.content_hash).as_json())
 
+    source_of_spikes = f"counted on {trace.samples} samples of {real.source}"
+    mapping = map_network(graph, load_target(DEFAULT_TARGET).cores(), tallies=tally(graph, trace), source=source_of_spikes, grow=True)
+    write_json(paths["placement"], mapping.as_json())
+    report("map", 1.0)
     counted = CountedNetwork(
         graph=graph, layers=count_operations(graph, trace), steps=trace.steps, source=real.source, accuracy=fidelity.accuracy_integer
     )
     priced = energy_report(counted, price_list, Deployment(), neurobench=neurobench_metrics(graph, [trace]))
     write_json(paths["energy"], priced.as_json())
     report("energy", 1.0)
+    page = write_report(folder)
+    report("report", 1.0)
     outcome = DemoOutcome(
         fidelity=fidelity,
         backends=checks,
         check=findings,
         energy=priced.estimate,
-        artefacts={"model": trained.model, "metrics": trained.metrics_file, **paths},
+        artefacts={"model": trained.model, "metrics": trained.metrics_file, **paths, "report": page.path},
         seconds=time.perf_counter() - start,
     )
     write_json(folder / "demo.json", outcome.as_json())
@@ -121,6 +130,7 @@ FILES = {
     "fidelity": "fidelity.json",
     "onnx": "net.onnx",
     "verify": "verify.json",
+    "placement": "placement.json",
     "energy": "energy.json",
 }
 """Artefact name to file name in the run folder."""

@@ -15,12 +15,16 @@ from qif_deploy.api.real_inputs import real_inputs
 from qif_deploy.api.results import ExportOutcome
 from qif_deploy.errors import InputError, QifError
 from qif_deploy.ir.graph import QuantizedGraph
+from qif_deploy.suggestion import unknown_word
 
 if TYPE_CHECKING:
     from qif_export.onnx.write import Probe
 
 GOLDEN_SAMPLES, STEPS_OF_ANY = 32, 16
 """Samples of a bundle's golden vectors that are drawn, and their steps where the network's proof covers any number."""
+
+FORMATS = ("nir", "onnx", "netx", "loihi2-bundle")
+"""What can be written."""
 
 VERIFIED_SAMPLES = 32
 """Real samples that an ONNX file is run on; as many as "exact" asks for."""
@@ -43,7 +47,7 @@ class OnnxChoices:
 
 
 def export(
-    network: Path,
+    network: Path | QuantizedGraph,
     *,
     to: str,
     out: Path | None = None,
@@ -53,7 +57,7 @@ def export(
     """Write an interchange file, verified before it is reported.
 
     Args:
-        network: ``net.nir``, or an ONNX file that was exported from one.
+        network: ``net.nir``, an ONNX file that was exported from one, or a network in memory, which needs ``out``.
         to: ``nir``, ``onnx``, ``netx``, or ``loihi2-bundle`` (a folder for owners of the chip).
         out: the file or folder; default: beside the network.
         input: codes for the golden vectors of a bundle; default: drawn over the declared range, seeded.
@@ -65,30 +69,39 @@ def export(
         raise InputError(
             f"--input {str(input)!r} is for golden vectors, which --to {to} has none of; leave it out or use --to loihi2-bundle"
         )
-    graph = load_network(network)
+    graph, home = (network, None) if isinstance(network, QuantizedGraph) else (load_network(network), Path(network))
     match to:
         case "onnx":
-            return ExportOutcome(report=_export_onnx(graph, destination(out, default=_beside(network, ".onnx", out)), onnx))
+            return ExportOutcome(report=_export_onnx(graph, _file(home, ".onnx", out), onnx))
         case "nir":
             from qif_export.nir.write import write_nir
 
-            path = destination(out, default=_beside(network, ".nir", out))
-            return ExportOutcome(report=write_nir(graph, path).as_json())
+            return ExportOutcome(report=write_nir(graph, _file(home, ".nir", out)).as_json())
         case "netx":
             from qif_export.netx.write import write_netx
 
-            path = destination(out, default=_beside(network, ".net", out))
-            return ExportOutcome(report=write_netx(graph, path).as_json())
+            return ExportOutcome(report=write_netx(graph, _file(home, ".net", out)).as_json())
         case "loihi2-bundle":
-            return ExportOutcome(report=_bundle(graph, Path(network).with_suffix(".loihi2") if out is None else out, input))
+            return ExportOutcome(report=_bundle(graph, _beside(home, ".loihi2") if out is None else out, input))
         case _:
-            raise InputError(f"format {to!r} is unknown; use one of nir, onnx, netx, loihi2-bundle")
+            raise unknown_word("format", to, FORMATS)
 
 
-def _beside(network: Path, suffix: str, out: Path | None) -> Path:
-    """Return the default file beside ``network``, unless that is the network itself."""
-    path = Path(network).with_suffix(suffix)
-    if out is None and path == Path(network):
+def _file(home: Path | None, suffix: str, out: Path | None) -> Path:
+    """Return the file to write, ``out`` or beside the network's own file ``home``; asked before any work."""
+    return destination(out, default=_beside(home, suffix) if out is None else Path(f"network{suffix}"))
+
+
+def _beside(home: Path | None, suffix: str) -> Path:
+    """Return the default beside ``home``, unless that is the network itself.
+
+    Raises:
+        InputError: a network in memory lies beside nothing, or the default is the network.
+    """
+    if home is None:
+        raise InputError("a network in memory has no file to write beside; name the new one with out")
+    path = home.with_suffix(suffix)
+    if path == home:
         raise InputError(f"export to {suffix[1:]} writes the file anew; name the new file with --out")
     return path
 

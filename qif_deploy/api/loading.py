@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qif_deploy.datasets.dataset import EVENT_DATA, STREAMS, StreamedDataset, open_dataset
+from qif_deploy.datasets.catalogue import EVENT_DATA, STREAMS, open_dataset
+from qif_deploy.datasets.dataset import StreamedDataset
 from qif_deploy.datasets.encoders import Encoder, encoded_sample
 from qif_deploy.datasets.source import SampleSource
 from qif_deploy.errors import InputError, raise_findings
@@ -22,6 +23,11 @@ from qif_deploy.reading.array_file import read_arrays
 from qif_deploy.shapes import InputCodes
 from qif_deploy.simulate.inputs import encode as encode_floats
 from qif_deploy.simulate.inputs import prepare_inputs
+<<<<<<< HEAD
+=======
+from qif_deploy.simulate.trace import load_arrays
+from qif_deploy.suggestion import missing_file, unknown_word
+>>>>>>> origin/main
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +86,7 @@ class ForeignModel:
             ("readout", self.readout, ("sum", "last")),
         ):
             if word is not None and word not in known:
-                findings.append(f"{name} {word!r} is unknown; use one of {', '.join(known)}")
+                findings.append(str(unknown_word(name, word, known)))
         raise_findings(InputError, findings)
 
 
@@ -122,11 +128,11 @@ def _load_checkpoint(path: Path) -> FloatModel:
 def _load_float_nir(path: Path, how: ForeignModel) -> FloatModel:
     from qif_export.nir.importing.conventions import Convention
     from qif_export.nir.importing.importer import ImportOptions, read_float_nir
-    from qif_export.nir.importing.lower import Ends, InputCoding
+    from qif_export.nir.importing.walk import Ends, InputCoding
 
     known = [convention.value for convention in Convention]
     if how.convention is not None and how.convention not in known:
-        raise InputError(f"convention {how.convention!r} is unknown; use one of {', '.join(known)}")
+        raise unknown_word("convention", how.convention, known)
     options = ImportOptions(
         convention=None if how.convention is None else Convention(how.convention),
         dt=how.dt,
@@ -189,7 +195,7 @@ def existing_file(path: Path) -> Path:
     if path.is_dir():
         raise InputError(f"file {str(path)!r} is a folder; give the file inside it")
     if not path.exists():
-        raise InputError(f"file {str(path)!r} does not exist; check the path")
+        raise missing_file(path)
     return path
 
 

@@ -12,6 +12,7 @@ from qif_deploy.api.real_inputs import real_inputs
 from qif_deploy.errors import InputError, MissingDependencyError
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.simulate.op_counts import Tallies
+from qif_deploy.suggestion import unknown_word
 
 if TYPE_CHECKING:
     from qif_hardware.mapping.mapping import NetworkMapping
@@ -62,7 +63,7 @@ def map(  # noqa: A001  # the verb's name
     chip = load_target(target).cores().sized(chips=chips, cores_per_chip=cores_per_chip)
     known = [kind.value for kind in Objective]
     if objective not in known:
-        raise InputError(f"objective {objective!r} is unknown; use one of {', '.join(known)}")
+        raise unknown_word("objective", objective, known)
     path = destination(out, default=Path(network).parent / "placement.json")
     folder = None if plots is None else make_folder(plots)
     tallies, source = _counted(graph, input=input, data=data, data_root=data_root, samples=samples)

@@ -25,6 +25,11 @@ from qif_deploy.reading.array_file import read_arrays
 from qif_deploy.shapes import InputCodes
 from qif_deploy.simulate.calibrate import calibrate
 from qif_deploy.simulate.inputs import prepare_inputs
+<<<<<<< HEAD
+=======
+from qif_deploy.simulate.trace import load_arrays
+from qif_deploy.suggestion import unknown_word
+>>>>>>> origin/main
 from qif_deploy.version import __version__
 
 if TYPE_CHECKING:
@@ -101,7 +106,7 @@ def scale_method(word: str) -> ScaleMethod:
     """Return the scale method called ``word``."""
     known = [method.value for method in ScaleMethod]
     if word not in known:
-        raise InputError(f"scales {word!r} is unknown; use one of {', '.join(known)}")
+        raise unknown_word("scales", word, known)
     return ScaleMethod(word)
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from qif_deploy.api.loading import existing_file
 from qif_deploy.api.results import QuantizeOutcome
-from qif_deploy.datasets.dataset import STREAMS, Dataset, StreamedDataset, load_dataset, open_dataset
+from qif_deploy.datasets.catalogue import STREAMS, load_dataset, open_dataset
+from qif_deploy.datasets.dataset import Dataset, StreamedDataset
 from qif_deploy.errors import InputError
 from qif_deploy.version import __version__
 

@@ -69,17 +69,19 @@ class RunOutcome:
     samples: int
     steps: int
     spikes: Mapping[str, int]
+    rates: Mapping[str, float]
     classes: tuple[int, ...]
     seconds: float
 
     def as_json(self) -> dict[str, Any]:
-        """Return plain values; ``classes`` is the winning class per sample."""
+        """Return plain values; ``classes`` is the winning class per sample, ``rates`` spikes per neuron and step."""
         return {
             "backend": self.backend,
             "artefacts": {"vectors": str(self.vectors)},
             "samples": self.samples,
             "steps": self.steps,
             "spikes": dict(self.spikes),
+            "rates": dict(self.rates),
             "classes": list(self.classes),
             "seconds": self.seconds,
         }
@@ -87,10 +89,11 @@ class RunOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyOutcome:
-    """Every backend, and every file that was given, against the reference."""
+    """Every backend, and every file that was given, against the reference; ``content_hash`` is that of the network."""
 
     backends: Mapping[str, BackendCheck]
     source: str
+    content_hash: str
     files: tuple[FileCheck, ...] = ()
 
     @property
@@ -105,6 +108,7 @@ class VerifyOutcome:
         found: dict[str, Any] = {
             "holds": self.holds,
             "input": self.source,
+            "content_hash": self.content_hash,
             "backends": {name: check.as_json() for name, check in self.backends.items()},
         }
         if self.files:

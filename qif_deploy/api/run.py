@@ -51,6 +51,7 @@ def run(
         samples=trace.samples,
         steps=trace.steps,
         spikes=trace.spikes(),
+        rates={name: float(population.s.mean()) if population.s.size else 0.0 for name, population in trace.populations.items()},
         classes=classes,
         seconds=seconds,
     )

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from qif_deploy.api.files import make_folder, write_json
 from qif_deploy.api.results import TrainOutcome
-from qif_deploy.errors import InputError
 from qif_deploy.progress import Progress
+from qif_deploy.suggestion import unknown_word
 
 if TYPE_CHECKING:
     from qif_deploy.training.run_options import RunOptions
@@ -36,7 +36,7 @@ def train(
         how: where to run, whether to resume, which logs; its folder is ``out``. None for the CPU and no further files.
         progress: called with the share done, 0..1.
     """
-    from qif_deploy.datasets.dataset import STREAMS, load_dataset, open_dataset
+    from qif_deploy.datasets.catalogue import STREAMS, load_dataset, open_dataset
     from qif_deploy.training.checkpoint import save_checkpoint
     from qif_deploy.training.recipe import load_recipe
     from qif_deploy.training.trainer import fit, frames_of
@@ -69,7 +69,7 @@ def training_options(
 
     known = [kind.value for kind in Accelerator]
     if accelerator not in known:
-        raise InputError(f"accelerator {accelerator!r} is unknown; use one of {', '.join(known)}")
+        raise unknown_word("accelerator", accelerator, known)
     return RunOptions(
         accelerator=Accelerator(accelerator),
         devices=devices,

@@ -14,6 +14,7 @@ from qif_deploy.progress import Progress
 from qif_deploy.simulate.reference import run_reference
 
 COMPARED = (Backend.BATCHED, Backend.ONNX, Backend.NIR, Backend.LAVA)
+"""What runs where none is named; the slow evaluator of ONNX runs when it is asked for."""
 
 
 def verify(
@@ -37,7 +38,7 @@ def verify(
         data_root: folder of data sets that no package carries.
         input: file of codes instead of a data set.
         samples: how many.
-        backends: which; None for all, or for none where ``files`` are given.
+        backends: which; None for those of COMPARED, or for none where ``files`` are given.
         files: exported ``.onnx`` and ``.nir`` files of the network, and ``.npz`` vectors of anybody's run of it.
         out: the result.
         how: device and limits.
@@ -57,6 +58,6 @@ def verify(
             progress(done / len(chosen))
         checks[backend.value] = check_backend(backend, graph, real.codes, reference, how=how)
     checked = tuple(check_file(file, graph, real.codes, reference) for file in given)
-    outcome = VerifyOutcome(backends=checks, source=real.source, files=checked)
+    outcome = VerifyOutcome(backends=checks, source=real.source, content_hash=graph.content_hash, files=checked)
     write_json(path, outcome.as_json())
     return outcome

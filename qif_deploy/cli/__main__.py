@@ -2,4 +2,5 @@
 
 from qif_deploy.cli.entry import main
 
-main()
+if __name__ == "__main__":
+    main()

@@ -8,35 +8,65 @@ from typing import Annotated
 import typer
 
 from qif_deploy.cli.exit_codes import HOLDS
-from qif_deploy.cli.options import Json, Model, NoSeed, Quiet, Steps, Verbose, out_option
+from qif_deploy.cli.options import Json, Model, NoSeed, Quiet, Steps, Verbose, listed, out_option, word_option
 from qif_deploy.cli.output import show
+from qif_deploy.cli.values import COMPARISONS, CONVENTIONS, READOUTS, RESETS
 
 
 def convert(
     model: Model,
-    out: Annotated[Path | None, out_option("The float graph; default: graph.nir beside the model.")] = None,
+    out: Annotated[Path | None, out_option("The float graph (.nir); default: graph.nir beside the model.")] = None,
     convention: Annotated[
         str | None,
-        typer.Option(
+        word_option(
             "--convention",
-            help="Whose discrete time LIF and IF are in: nir, snntorch, norse, sinabs, spikingjelly, rockpool; default: told.",
+            CONVENTIONS,
+            f"Whose discrete time LIF and IF are in: {listed(CONVENTIONS)}; default: recognised by the file, and told.",
         ),
     ] = None,
-    dt: Annotated[float | None, typer.Option("--dt", help="Time step, in the unit of the file's time constants.")] = None,
-    reset: Annotated[str | None, typer.Option("--reset", help="hard or subtract; default: the convention's.")] = None,
-    spike_at: Annotated[str | None, typer.Option("--spike-at", help="Comparison with the threshold, '>=' or '>'.")] = None,
-    unit_gain: Annotated[bool, typer.Option("--unit-gain", help="Take input currents as they are, not scaled by the neuron.")] = False,
-    input_range: Annotated[str, typer.Option("--input-range", metavar="LOW:HIGH", help="Integer codes of the inputs.")] = "0:1",
-    input_scale: Annotated[float, typer.Option("--input-scale", help="Value of one input code.")] = 1.0,
-    readout: Annotated[str, typer.Option("--readout", help="sum or last of the currents, where the network ends without spikes.")] = "sum",
-    drop_leak: Annotated[bool, typer.Option("--drop-leak", help="Read a leaky integrator at the end as that readout.")] = False,
+    dt: Annotated[
+        float | None,
+        typer.Option("--dt", metavar="TIME", help="Time step, in the unit of the file's time constants; default: the convention's."),
+    ] = None,
+    reset: Annotated[
+        str | None, word_option("--reset", RESETS, f"Reset after a spike: {listed(RESETS)}; default: the convention's.")
+    ] = None,
+    spike_at: Annotated[
+        str | None,
+        word_option(
+            "--spike-at", COMPARISONS, "When u spikes at the threshold: '>=' or '>', in quotes; default: the convention's.", metavar="SIGN"
+        ),
+    ] = None,
+    unit_gain: Annotated[
+        bool,
+        typer.Option(
+            "--unit-gain", help="Take a neuron's input current as it is, where the file's equation scales it (by 1 - decay, or R)."
+        ),
+    ] = False,
+    input_range: Annotated[
+        str, typer.Option("--input-range", metavar="LOW:HIGH", help="Smallest and largest integer code of an input.")
+    ] = "0:1",
+    input_scale: Annotated[
+        float, typer.Option("--input-scale", metavar="VALUE", help="What one input code is worth in the float network.")
+    ] = 1.0,
+    readout: Annotated[
+        str, word_option("--readout", READOUTS, f"Where the network ends without spikes, its answer: {listed(READOUTS)} of the currents.")
+    ] = "sum",
+    drop_leak: Annotated[
+        bool, typer.Option("--drop-leak", help="Read a leaky integrator at the end as that readout, without its leak.")
+    ] = False,
     steps: Steps = None,
     seed: NoSeed = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
-    """Turn a checkpoint, or a NIR file of any tool, into a float graph."""
+    """Turn a NIR file or a checkpoint into a float graph.
+
+    The file may be of any tool; BatchNorm is folded. Writes one .nir file, which quantize, check and diff read; they take the source too,
+    where nothing has to be said about it. What a NIR file does not say, the options from --convention to --drop-leak say; what was
+    assumed is printed.
+    """
     from qif_deploy.api.convert import convert as run_convert
     from qif_deploy.api.convert import foreign_model
     from qif_deploy.presentation.convert import convert_table
@@ -53,5 +83,5 @@ def convert(
         drop_leak=drop_leak,
     )
     outcome = run_convert(model, out=out, how=how, steps=steps)
-    show(outcome, lambda: convert_table(outcome), json=json, quiet=quiet)
+    show(outcome, lambda: convert_table(outcome, verbose=verbose), json=json, quiet=quiet)
     return HOLDS

@@ -8,29 +8,45 @@ from typing import Annotated
 import typer
 
 from qif_deploy.cli.exit_codes import HOLDS
-from qif_deploy.cli.options import Data, DataRoot, Json, Network, NoSeed, Quiet, Samples, Verbose, out_option
+from qif_deploy.cli.options import Data, DataRoot, Json, Network, NoSeed, Quiet, Samples, Verbose, out_option, word_option
 from qif_deploy.cli.output import show
+from qif_deploy.cli.values import price_lists
 
 
 def energy(
     network: Network,
-    input: Annotated[Path | None, typer.Option("--input", help="Integer codes to count on, instead of a data set.")] = None,
+    input: Annotated[
+        Path | None, typer.Option("--input", metavar="FILE", help="Integer codes (.npy, .npz) to count on, instead of a data set.")
+    ] = None,
     data: Data = None,
     data_root: DataRoot = None,
     samples: Samples = None,
-    prices: Annotated[str, typer.Option("--prices", help="Price list by name, or the path of a .toml file.")] = "loihi1-fitted",
-    placement: Annotated[Path | None, typer.Option("--placement", help="placement.json of this network, as `map` writes it.")] = None,
-    cores: Annotated[int | None, typer.Option("--cores", min=1, help="Cores in use, for static power.")] = None,
-    chips: Annotated[int | None, typer.Option("--chips", min=1, help="Chips in use; default: 1 where --cores is given.")] = None,
-    step_us: Annotated[float | None, typer.Option("--step-us", help="Measured time of one step in microseconds.")] = None,
-    lif: Annotated[Path | None, typer.Option("--lif", help="A trained LIF network, run on the same input for the LIF twin.")] = None,
-    out: Annotated[Path | None, out_option("Result; default: energy.json beside the network.")] = None,
+    prices: Annotated[
+        str,
+        word_option("--prices", price_lists, "Price list: a name that `qif-deploy targets` lists, or a .toml file.", metavar="NAME|FILE"),
+    ] = "loihi1-fitted",
+    placement: Annotated[
+        Path | None, typer.Option("--placement", metavar="FILE", help="placement.json of this network, as `qif-deploy map` writes it.")
+    ] = None,
+    cores: Annotated[int | None, typer.Option("--cores", metavar="N", min=1, help="Cores in use, for static power.")] = None,
+    chips: Annotated[
+        int | None, typer.Option("--chips", metavar="N", min=1, help="Chips in use; default: 1 where --cores is given.")
+    ] = None,
+    step_us: Annotated[float | None, typer.Option("--step-us", metavar="US", help="Measured time of one step, in microseconds.")] = None,
+    lif: Annotated[
+        Path | None, typer.Option("--lif", metavar="FILE", help="Integer LIF network (.nir) to run on the same input as the LIF twin.")
+    ] = None,
+    out: Annotated[Path | None, out_option("Result (.json); default: energy.json beside NET.")] = None,
     seed: NoSeed = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
-    """Count operations from real spikes and price them: low, typical and high, every constant with its source."""
+    """Estimate energy from real spikes, as low, typical and high.
+
+    Runs the network on data, counts operations, and prices them beside other estimators and beside twins (LIF, non-spiking networks).
+    What has no price is listed, and the sum is then "at least". -v prints every constant with its source. Writes energy.json.
+    """
     from qif_deploy.api.energy import energy as run_energy
     from qif_deploy.api.energy import stated_deployment
     from qif_deploy.presentation.energy import energy_table
@@ -47,5 +63,5 @@ def energy(
         lif=lif,
         out=out,
     )
-    show(outcome, lambda: energy_table(outcome), json=json, quiet=quiet)
+    show(outcome, lambda: energy_table(outcome, verbose=verbose), json=json, quiet=quiet)
     return HOLDS

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import signal
 import sys
 from typing import Any
 
 import typer
 
-from qif_deploy.cli.app import app
+from qif_deploy.cli.app import VERBS, app
 from qif_deploy.cli.exit_codes import BAD_INPUT, BROKEN, HOLDS, INTERRUPTED
 from qif_deploy.errors import BackendError, InputError, MissingDependencyError, QifError
+from qif_deploy.suggestion import meant
 
 # Typer has carried its own copy of click since 0.2x; the class that it raises is found through its public child.
 UsageProblem: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -18,6 +21,9 @@ UsageProblem: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__n
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: runs a verb and turns every expected failure into one line and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file's name need not be of the terminal's encoding
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(guarded(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -27,10 +33,7 @@ def guarded(arguments: list[str]) -> int:
     try:
         code = app(args=arguments, prog_name="qif-deploy", standalone_mode=False)
     except UsageProblem as error:
-        if type(error).__name__ == "NoArgsIsHelpError":
-            typer.echo(error.ctx.get_help())
-            return HOLDS
-        return _say(error.format_message(), BAD_INPUT)
+        return _say(_usage(error, arguments), BAD_INPUT)
     except (InputError, MissingDependencyError) as error:
         return _say(str(error), BAD_INPUT)
     except BackendError as error:
@@ -44,10 +47,40 @@ def guarded(arguments: list[str]) -> int:
     except MemoryError:
         return _say("out of memory; use fewer --samples", BROKEN)
     except OSError as error:
-        return _say(f"{error.filename or 'file system'}: {error.strerror or error}; free space or check permissions", BAD_INPUT)
+        remedy = REMEDIES.get(error.errno or 0, "check the path and its permissions")
+        return _say(f"{error.filename or 'file system'}: {error.strerror or error}; {remedy}", BAD_INPUT)
     if code == INTERRUPTED:  # newer typer hands Ctrl-C on as this code, without a word
         return _say("interrupted; no half-written file is left", INTERRUPTED)
     return code if isinstance(code, int) else HOLDS
+
+
+VERB_NAMES = frozenset(verb.__name__ for verb in VERBS)
+
+REMEDIES = {
+    errno.ENOSPC: "free space",
+    errno.EDQUOT: "free space",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.EROFS: "write elsewhere with --out",
+    errno.EMFILE: "allow more open files, as by `ulimit -n`",
+}
+
+
+def _usage(error: Any, arguments: list[str]) -> str:
+    """Return what is wrong with the words of the command, what may have been meant, and where to read on."""
+    said = str(error.message if getattr(error, "possibilities", None) else error.format_message())
+    for one in _refused(error.__cause__):
+        said = said.replace("Invalid value for", f"Invalid value {one!r} for", 1)
+    if getattr(error, "possibilities", None):
+        said += meant(error.option_name, error.possibilities)
+    said = said.replace(". Did you mean", "; did you mean").rstrip(".")
+    command = " ".join(["qif-deploy", *(word for word in arguments[:1] if word in VERB_NAMES)])
+    return f"{said} See `{command} --help`" if said.endswith("?") else f"{said}; see `{command} --help`"
+
+
+def _refused(cause: BaseException | None) -> list[Any]:
+    """Return the values that Typer's converter refused; it says what it wanted and not what it got."""
+    errors = getattr(cause, "errors", None)
+    return [] if errors is None else [found["input"] for found in errors()]
 
 
 def _say(message: str, code: int) -> int:

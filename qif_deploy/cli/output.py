@@ -28,10 +28,15 @@ def show(outcome: Outcome, table: Callable[[], Any], *, json: bool, quiet: bool)
         from rich.console import Console
 
         with _reader_may_leave(sys.stderr if json else sys.stdout):
-            Console(stderr=json, highlight=False).print(table())
+            Console(stderr=json, highlight=False, markup=False, emoji=False).print(table())
     if json:
-        with _reader_may_leave(sys.stdout):
-            typer.echo(json_module.dumps(outcome.as_json(), indent=2, allow_nan=False))
+        write(json_module.dumps(outcome.as_json(), indent=2, allow_nan=False))
+
+
+def write(text: str) -> None:
+    """Print text on stdout as it is."""
+    with _reader_may_leave(sys.stdout):
+        typer.echo(text)
 
 
 @contextmanager

@@ -8,25 +8,37 @@ from typing import Annotated
 import typer
 
 from qif_deploy.cli.exit_codes import HOLDS
-from qif_deploy.cli.options import Json, NoSeed, Quiet, Steps, Verbose, out_option
+from qif_deploy.cli.options import Device, Json, NoSeed, Quiet, Steps, Verbose, listed, out_option, word_option
 from qif_deploy.cli.output import show, stages
+from qif_deploy.cli.values import BACKENDS
 
 
 def run(
-    network: Annotated[Path, typer.Argument(metavar="NET", help="net.nir, or for --backend onnx also the exported net.onnx.")],
-    input: Annotated[Path, typer.Option("--input", help="Integer codes (T,B,...), or (B,...) to hold; .npz for several inputs.")],
-    backend: Annotated[str, typer.Option("--backend", help="reference, batched, onnx or lava.")] = "reference",
-    out: Annotated[Path | None, out_option("Vectors; default: vectors.npz beside the network.")] = None,
+    network: Annotated[Path, typer.Argument(metavar="NET", help="Integer network: net.nir, or, on the onnx backends, also net.onnx.")],
+    input: Annotated[
+        Path,
+        typer.Option(
+            "--input",
+            metavar="FILE",
+            help="Integer codes .npy, (time, batch, ...), or (batch, ...) held for all steps; .npz for several inputs.",
+        ),
+    ],
+    backend: Annotated[str, word_option("--backend", BACKENDS, f"What executes it: {listed(BACKENDS)}.")] = "reference",
+    out: Annotated[Path | None, out_option("States and spikes (.npz); default: vectors.npz beside NET.")] = None,
     steps: Steps = None,
     encode: Annotated[bool, typer.Option("--encode", help="The input holds floats: turn them into codes.")] = False,
-    device: Annotated[str, typer.Option("--device", help="torch device of the batched engine.")] = "cpu",
-    time_limit: Annotated[float, typer.Option("--time-limit", min=1.0, help="Seconds after which a Lava run is ended.")] = 300.0,
+    device: Device = "cpu",
+    time_limit: Annotated[float, typer.Option("--time-limit", metavar="SECONDS", min=1.0, help="When a run on Lava is ended.")] = 300.0,
     seed: NoSeed = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
-    """Execute an integer network and write every state of every step."""
+    """Execute an integer network on one backend.
+
+    Writes vectors.npz: input codes, and of every population currents i, potentials u and spikes s of every step, and the readout. The
+    same file comes from every backend.
+    """
     from qif_deploy.api.backends import Execution
     from qif_deploy.api.run import run as run_run
     from qif_deploy.presentation.run import run_table
@@ -43,5 +55,5 @@ def run(
             how=how,
             progress=lambda share: report(backend, share),
         )
-    show(outcome, lambda: run_table(outcome), json=json, quiet=quiet)
+    show(outcome, lambda: run_table(outcome, verbose=verbose), json=json, quiet=quiet)
     return HOLDS

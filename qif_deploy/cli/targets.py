@@ -11,13 +11,16 @@ from qif_deploy.cli.output import show
 
 
 def targets(
-    out: Annotated[Path | None, out_option("Also write the JSON object to this file.")] = None,
+    out: Annotated[Path | None, out_option("Also write the JSON object to this file (.json).")] = None,
     seed: NoSeed = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
-    """List target and energy profiles with the source of every number."""
+    """List the packaged targets and price lists.
+
+    With -v every number of them, with unit, source and grade (metered, silicon-fitted, simulated, assumed).
+    """
     from qif_deploy.api.files import write_json
     from qif_deploy.api.targets import targets as run_targets
     from qif_deploy.presentation.targets import targets_table

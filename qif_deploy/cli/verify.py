@@ -8,30 +8,43 @@ from typing import Annotated
 import typer
 
 from qif_deploy.cli.exit_codes import BROKEN, HOLDS
-from qif_deploy.cli.options import Data, DataRoot, Json, Network, NoSeed, Quiet, Samples, Verbose, out_option
+from qif_deploy.cli.options import Data, DataRoot, Device, Json, Network, NoSeed, Quiet, Verbose, listed, out_option, word_option
 from qif_deploy.cli.output import show, stages
+from qif_deploy.cli.values import COMPARED
 
 
 def verify(
     network: Network,
     data: Data = None,
     data_root: DataRoot = None,
-    input: Annotated[Path | None, typer.Option("--input", help="Integer codes to verify on, instead of a data set.")] = None,
-    samples: Samples = 64,
-    backend: Annotated[list[str] | None, typer.Option("--backend", help="Only this backend; may be given several times.")] = None,
+    input: Annotated[
+        Path | None, typer.Option("--input", metavar="FILE", help="Integer codes (.npy, .npz) to verify on, instead of a data set.")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option("--samples", metavar="N", min=1, help='Only the first N samples; 32 are the least for "exact".')
+    ] = 64,
+    backend: Annotated[list[str] | None, word_option("--backend", COMPARED, f"Only this backend: {listed(COMPARED)}; may repeat.")] = None,
     file: Annotated[
         list[Path] | None,
-        typer.Option("--file", help="Exported .onnx or .nir of NET, or .npz vectors of a run; may repeat. Then only --backend ones run."),
+        typer.Option(
+            "--file",
+            metavar="FILE",
+            help="An exported .onnx or .nir of NET, or vectors .npz of a run; may repeat. No backend runs then but by --backend.",
+        ),
     ] = None,
-    out: Annotated[Path | None, out_option("Result; default: verify.json beside the network.")] = None,
-    device: Annotated[str, typer.Option("--device", help="torch device of the batched engine.")] = "cpu",
-    time_limit: Annotated[float, typer.Option("--time-limit", min=1.0, help="Seconds after which the Lava run is ended.")] = 300.0,
+    out: Annotated[Path | None, out_option("Result (.json); default: verify.json beside NET.")] = None,
+    device: Device = "cpu",
+    time_limit: Annotated[float, typer.Option("--time-limit", metavar="SECONDS", min=1.0, help="When the run on Lava is ended.")] = 300.0,
     seed: NoSeed = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
-    """Run every backend on real input and compare all arrays with the reference, bit by bit."""
+    """Compare every backend with the reference, bit by bit.
+
+    Runs them on real input and compares all states, spikes and the readout. A backend that is not installed or cannot carry the network
+    is told, and does not count. Writes verify.json. Exit code 1 where one differs, fails, or saw too little, or none ran.
+    """
     from qif_deploy.api.backends import Execution
     from qif_deploy.api.verify import verify as run_verify
     from qif_deploy.presentation.verify import verify_table
@@ -50,5 +63,5 @@ def verify(
             how=how,
             progress=lambda share: report("verify", share),
         )
-    show(outcome, lambda: verify_table(outcome), json=json, quiet=quiet)
+    show(outcome, lambda: verify_table(outcome, verbose=verbose), json=json, quiet=quiet)
     return HOLDS if outcome.holds else BROKEN

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from qif_deploy.datasets.dataset import FROM_FOLDER, Dataset
-from qif_deploy.datasets.folder import read_records, subfolder
+from qif_deploy.datasets.dataset import Dataset
+from qif_deploy.datasets.folder import FROM_FOLDER, read_records, subfolder
 from qif_deploy.datasets.source import Labels
 from qif_deploy.errors import InputError
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from qif_deploy.datasets._tonic import aedat2_columns
-from qif_deploy.datasets.dataset import FROM_FOLDER, StreamedDataset
+from qif_deploy.datasets.dataset import StreamedDataset
 from qif_deploy.datasets.event_source import EventFileSource
 from qif_deploy.datasets.events import POLARITIES, Events, FrameFormat, FrameSplit
-from qif_deploy.datasets.folder import classes_in, subfolder
+from qif_deploy.datasets.folder import FROM_FOLDER, classes_in, subfolder
 from qif_deploy.datasets.source import Subset
 from qif_deploy.datasets.split import stratified
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from qif_deploy.datasets.dataset import FROM_FOLDER, StreamedDataset
+from qif_deploy.datasets.dataset import StreamedDataset
 from qif_deploy.datasets.event_source import EventFileSource
 from qif_deploy.datasets.events import POLARITIES, Events, FrameFormat, FrameSplit
-from qif_deploy.datasets.folder import subfolder
+from qif_deploy.datasets.folder import FROM_FOLDER, subfolder
 from qif_deploy.errors import InputError, raise_findings
 from qif_deploy.reading.array_file import read_arrays
 from qif_deploy.reading.limits import MAX_TIME_US

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from qif_deploy.errors import InputError, raise_findings
+
+FROM_FOLDER: Mapping[str, str] = MappingProxyType(
+    {
+        "cifar10": "cifar-10-batches-bin",
+        "cifar100": "cifar-100-binary",
+        "imagenet": "imagenet",
+        "nmnist": "NMNIST",
+        "cifar10-dvs": "CIFAR10DVS",
+        "dvs128-gesture": "DVSGesture",
+    }
+)
+"""Name -> its folder below the data root: as the official archive unpacks, or as tonic names it."""
 
 
 def subfolder(name: str, root: Path, relative: str, *, holds: str) -> Path:

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from qif_deploy.datasets._torchvision import Box, cut, decode, picture_files
-from qif_deploy.datasets.dataset import FROM_FOLDER, StreamedDataset
-from qif_deploy.datasets.folder import subfolder
+from qif_deploy.datasets.dataset import StreamedDataset
+from qif_deploy.datasets.folder import FROM_FOLDER, subfolder
 from qif_deploy.datasets.source import Labels, Sample, SampleSource
 from qif_deploy.errors import InputError
 from qif_deploy.shapes import frozen

@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from qif_deploy.datasets._tonic import nmnist_columns
-from qif_deploy.datasets.dataset import FROM_FOLDER, StreamedDataset
+from qif_deploy.datasets.dataset import StreamedDataset
 from qif_deploy.datasets.event_source import EventFileSource
 from qif_deploy.datasets.events import POLARITIES, Events, FrameFormat, FrameSplit
-from qif_deploy.datasets.folder import classes_in, read_records, subfolder
+from qif_deploy.datasets.folder import FROM_FOLDER, classes_in, read_records, subfolder
 
 SENSOR = (34, 34)
 CLASSES = tuple("0123456789")

@@ -78,7 +78,7 @@ def compare_fidelity(
     comparison = _Comparison(graph, quantized, Comparing() if how is None else how)
     for inputs, labels in batches:
         comparison.add(inputs, labels)
-    return replace(comparison.result(), source=source)
+    return replace(comparison.result(), source=source, content_hash=quantized.content_hash)
 
 
 @dataclass(slots=True)

@@ -20,6 +20,19 @@ class Verdict(enum.Enum):
     UNEXPLAINED = "unexplained"
     DAMAGE = "damage"
 
+    @property
+    def meaning(self) -> str:
+        """What it says, in words."""
+        return MEANINGS[self]
+
+
+MEANINGS = {
+    Verdict.ROUNDING: "rounding explains every difference: the integer network is the rounded float network",
+    Verdict.CHOICE: "rounding and choices of the quantisation explain every difference",
+    Verdict.UNEXPLAINED: "something changes spikes that rounding does not explain, though every constant is the rounded one",
+    Verdict.DAMAGE: "the integer network is not the rounded float network",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlipCauses:
@@ -166,7 +179,7 @@ class SoloAccuracy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fidelity:
-    """Agreement of a whole network; accuracies are None without labels."""
+    """Agreement of a whole network; accuracies are None without labels, ``content_hash`` is that of the integer network."""
 
     accuracy: PairedAccuracy | None
     samples: int
@@ -179,6 +192,7 @@ class Fidelity:
     findings: tuple[Finding, ...]
     solo: tuple[SoloAccuracy, ...]
     source: str | None = None
+    content_hash: str | None = None
 
     @property
     def accuracy_float(self) -> float | None:
@@ -246,6 +260,7 @@ class Fidelity:
             "accuracy_evidence": None if self.accuracy is None else self.accuracy.as_json(),
             "samples": self.samples,
             "source": self.source,
+            "content_hash": self.content_hash,
             "spike_agreement": self.spike_agreement,
             "flips_per_spike": self.flips_per_spike,
             "flips": self.causes.as_json(),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 
+from typing_extensions import assert_never
+
 from qif_deploy.errors import GraphError
 from qif_deploy.ir.nodes import (
     QIF,
@@ -68,6 +70,8 @@ def _output_shape(name: str, node: Node, shape: Shape) -> Shape:
             if isinstance(node, Readout | ReadoutCodes) and len(shape) != 1:
                 raise GraphError(f"node {name!r}: a readout takes (class,), not {shape}; a Flatten and Dense may be missing")
             return shape
+        case _:
+            assert_never(node)
 
 
 def _conv_shape(name: str, node: Conv2d | Conv2dCodes, shape: Shape) -> Shape:

@@ -190,6 +190,8 @@ def _reset_values(params: QIFParams, u: Nodes, fired: NDArray[np.bool_]) -> Node
             return np.where(fired, params.u_reset[:, np.newaxis], u)
         case ResetMode.SUBTRACT:
             return np.where(fired, u - params.reset_by[:, np.newaxis], u)
+        case _:
+            assert_never(params.reset)
 
 
 def _next_density(params: QIFParams, centre: Nodes, weight: Nodes, sigma: ChannelFloats, nodes: int) -> tuple[Nodes, Nodes]:
@@ -247,4 +249,6 @@ def _reset_gaussian(params: QIFParams, mean: ChannelFloats, var: ChannelFloats) 
         case ResetMode.SUBTRACT:
             r_mean = mean - params.reset_by * rate
             r_second = mean**2 + var - 2 * params.reset_by * first + params.reset_by**2 * rate
+        case _:
+            assert_never(params.reset)
     return r_mean, np.maximum(r_second - r_mean**2, 0.0), rate

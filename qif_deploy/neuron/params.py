@@ -90,6 +90,15 @@ class QIFParams:
         return cls.of(c2=a, c1=1.0 - a * (u_rest + u_crit), c0=a * u_rest * u_crit, theta=theta, u_reset=u_reset)
 
     @classmethod
+    def from_normal_form(cls, *, a: Scalar, eta: Scalar, theta: Scalar = 1.0, u_reset: Scalar = 0.0) -> QIFParams:
+        """``r + a (r^2 + eta) + x``: forward Euler of ``dv/dt = v^2 + eta + I`` with step ``a``.
+
+        With ``eta > 0`` the neuron has no rest and fires on its own, which no ``from_fixed_points`` says; with ``eta < 0`` it rests at
+        ``-sqrt(-eta)``. Source: G. B. Ermentrout and D. H. Terman, Mathematical Foundations of Neuroscience, 2010.
+        """
+        return cls.of(c2=a, c1=1.0, c0=a * eta, theta=theta, u_reset=u_reset)
+
+    @classmethod
     def from_ode(
         cls,
         *,

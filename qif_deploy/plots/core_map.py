@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from qif_deploy.errors import InputError
 from qif_deploy.plots._matplotlib import Axes, Figure, Line2D
+from qif_deploy.plots.charts import CoreCell, MeshSize
 
 RESOURCE_COLOURS = {
     "synmem": "tab:blue", "axon_in": "tab:purple", "axon_map": "tab:brown", "axon_mem": "tab:pink", "neurons": "tab:green",
@@ -21,28 +22,6 @@ RESOURCE_COLOURS = {
 PANEL_INCHES = 3.2
 NAMED_CHIPS = 4
 """Up to so many chips the cores carry the number of their layer."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoreCell:
-    """One core: where it is, the layers on it, the share of its fullest resource (0..1), and which that is."""
-
-    chip: int
-    column: int
-    row: int
-    slot: int
-    layers: tuple[str, ...]
-    used: float
-    binding: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeshSize:
-    """Routers of a chip, and cores on a router."""
-
-    columns: int
-    rows: int
-    slots: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 
-from qif_deploy.presentation.layout import new_table
+from qif_deploy.presentation.layout import new_table, stacked
 
 if TYPE_CHECKING:
     from qif_deploy.analysis.check_network import CheckReport
@@ -31,14 +31,14 @@ def check_table(report: CheckReport, *, verbose: bool) -> RenderableType:
     parts: list[RenderableType] = [_range_table(report), *_range_notes(report), *_room_tables(report)] if report.ranges else []
     if verbose and report.ranges:
         parts.append(_interval_table(report))
-    return Group(*parts, table, *remedies)
+    return stacked([*parts, table, *remedies])
 
 
 def _range_table(report: CheckReport) -> Table:
     """One row per node: bits per quantity and the worst verdict."""
     covered = "any number of steps" if report.steps is None else f"up to {report.steps} steps"
     columns = ("node", *QUANTITY_COLUMNS.values(), "verdict")
-    table = new_table(columns, f"proven for {covered}: signed bits of the widest channel")
+    table = new_table(columns, f"proven for {covered}: signed bits of the widest channel", numbers=columns[1:-1])
     for name, rows in report.ranges.items():
         cells = [str(rows[q][2]) + MARKS[rows[q][3]] if q in rows else "" for q in QUANTITY_COLUMNS]
         worst = next((v for v in ("fails", "harmless") if v in {row[3] for row in rows.values()}), "fits")
@@ -57,7 +57,8 @@ def _room_tables(report: CheckReport) -> list[RenderableType]:
         found.append(table)
     if report.gap_bits:
         quantities = [q for q in QUANTITY_COLUMNS if any(q in row for row in report.gap_bits.values())]
-        table = new_table(("node", *(QUANTITY_COLUMNS[q] for q in quantities)), "bits between proof and data")
+        headers = tuple(QUANTITY_COLUMNS[q] for q in quantities)
+        table = new_table(("node", *headers), "bits between proof and data", numbers=headers)
         for name, row in report.gap_bits.items():
             table.add_row(name, *(f"{row[q]:.1f}" if q in row else "" for q in quantities))
         found += [table, f"log2 of the proven over the reached magnitude, on {report.observed_on}"]
@@ -82,7 +83,7 @@ def _interval_table(report: CheckReport) -> Table:
     columns = ["node", "quantity", "lowest", "highest", "bits", "verdict"] + (
         ["lowest reached", "highest reached"] if report.observed else []
     )
-    table = new_table(tuple(columns), "intervals over all channels")
+    table = new_table(tuple(columns), "intervals over all channels", numbers=(*columns[2:5], *columns[6:]))
     for name, rows in report.ranges.items():
         for quantity, (low, high, bits, verdict) in rows.items():
             reached = report.observed.get(name, {}).get(quantity, ("", "")) if report.observed else ()

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 
-from qif_deploy.presentation.layout import new_table, percent
+from qif_deploy.presentation.layout import new_table, percent, stacked
 
 if TYPE_CHECKING:
     from qif_deploy.fidelity.report import Fidelity, SoloAccuracy
-
-VERDICTS = {
-    "rounding": "rounding explains every difference: the integer network is the rounded float network",
-    "choice": "rounding and choices of the quantisation explain every difference",
-    "unexplained": "something changes spikes that rounding does not explain, though every constant is the rounded one",
-    "damage": "the integer network is not the rounded float network",
-}
 
 
 def diff_table(outcome: Fidelity, *, verbose: bool = False) -> RenderableType:
@@ -27,13 +20,13 @@ def diff_table(outcome: Fidelity, *, verbose: bool = False) -> RenderableType:
         parts.append(_solo(outcome))
     if verbose:
         parts.append(_steps(outcome))
-    return Group(*parts, *_diagnosis(outcome))
+    return stacked([*parts, *_diagnosis(outcome)])
 
 
 def _layers(outcome: Fidelity) -> Table:
     title = f"float {percent(outcome.accuracy_float)}, integer {percent(outcome.accuracy_integer)}, {outcome.samples} samples"
     columns = ("population", "spike agreement", "flips / spike", "rate float", "rate integer", "membrane error / theta")
-    table = new_table(columns, title)
+    table = new_table(columns, title, numbers=columns[1:])
     for y in outcome.layers:
         cells = (percent(y.spike_agreement), percent(y.flips_per_spike), percent(y.rate_float), percent(y.rate_integer))
         table.add_row(y.name, *cells, f"{y.membrane_rmse:.2g}")
@@ -42,12 +35,12 @@ def _layers(outcome: Fidelity) -> Table:
 
 
 def _causes(outcome: Fidelity) -> Table:
-    columns = ("population", "flips", "rounding", "choice", "history", "unexplained", "fed with float spikes: flips / spike", "unexplained")
-    table = new_table(columns, "what explains the flipped spikes")
+    columns = ("population", "flips", "rounding", "choice", "history", "unexplained", "own flips (unexplained)")
+    table = new_table(columns, "what explains the flipped spikes; own: where float spikes come in", numbers=columns[1:])
     for y in outcome.layers:
         c, own = y.causes, y.forced
         counts = (c.total, c.rounding, c.choice, c.history, c.unexplained)
-        table.add_row(y.name, *map(str, counts), percent(own.flips_per_spike), str(own.causes.unexplained))
+        table.add_row(y.name, *map(str, counts), f"{percent(own.flips_per_spike)} ({own.causes.unexplained})")
     return table
 
 
@@ -64,7 +57,8 @@ def _accuracy(outcome: Fidelity) -> list[RenderableType]:
 
 
 def _noise(outcome: Fidelity) -> Table:
-    table = new_table(("float run", "against", "flips / spike", "answers changed"), "noise floor: float against float")
+    columns = ("float run", "against", "flips / spike", "answers changed")
+    table = new_table(columns, "noise floor: float against float", numbers=columns[2:])
     for row in outcome.noise:
         flips = "no spike" if row.flips_per_spike is None else f"{row.flips_per_spike:.2g}"
         table.add_row(row.name, row.against, flips, f"{row.answers_changed} of {row.samples}")
@@ -72,7 +66,8 @@ def _noise(outcome: Fidelity) -> Table:
 
 
 def _solo(outcome: Fidelity) -> Table:
-    table = new_table(("in integers alone", "accuracy", "lost", "won", "p"), "the float network with one node in integers")
+    columns = ("in integers alone", "accuracy", "lost", "won", "p")
+    table = new_table(columns, "the float network with one node in integers", numbers=columns[1:])
     for row in outcome.solo:
         paired = row.paired
         table.add_row(row.name, percent(paired.accuracy_integer), str(paired.only_float), str(paired.only_integer), f"{paired.p_value:.2g}")
@@ -81,7 +76,8 @@ def _solo(outcome: Fidelity) -> Table:
 
 def _steps(outcome: Fidelity) -> Table:
     steps = len(next(iter(outcome.layers[0].steps.values()))) if outcome.layers else 0
-    table = new_table(("population", *(f"step {t}" for t in range(steps))), "flips per spike, step by step")
+    columns = ("population", *(f"step {t}" for t in range(steps)))
+    table = new_table(columns, "flips per spike, step by step", numbers=columns[1:])
     for layer in outcome.layers:
         table.add_row(layer.name, *("no spike" if share is None else percent(share) for share in layer.steps["flips_per_spike"]))
     return table
@@ -95,7 +91,7 @@ def _diagnosis(outcome: Fidelity) -> list[RenderableType]:
         values = f"float {first.u_float:.6g}, integer {first.u_integer:.6g}, threshold {first.theta:.6g}"
         reach = f"{first.distance:.2g} theta from it, rounding reaches {first.bound:.2g}"
         lines.append(f"first divergence: {at}: {values}; {reach}: {first.cause}")
-    lines.append(f"verdict: {VERDICTS[outcome.verdict.value]}")
+    lines.append(f"verdict: {outcome.verdict.meaning}")
     lines += [f"{f.severity.value} in {f.place}: {f.kind.value}: {f.text}" for f in outcome.findings]
     if outcome.suspect is not None:
         lines.append(f"look at: {outcome.suspect}")

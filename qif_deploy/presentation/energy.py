@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 
-from qif_deploy.presentation.layout import joules, new_table, percent
+from qif_deploy.presentation.layout import joules, new_table, percent, stacked
 from qif_deploy.pricing.terms import LEVELS, MEMORY
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from qif_deploy.pricing.twins import Twins
 
 
-def energy_table(outcome: EnergyReport) -> RenderableType:
-    """Energy per layer, what is missing, the other estimators, and the twins."""
+def energy_table(outcome: EnergyReport, *, verbose: bool = False) -> RenderableType:
+    """Energy per layer, what is missing, the other estimators, and the twins; with ``verbose`` also every constant."""
     estimate = outcome.estimate
     parts: list[RenderableType] = [_count_table(outcome), _layer_table(outcome), estimate.price_list.description]
     for reason in dict.fromkeys(estimate.unpriced.values()):
@@ -26,15 +26,16 @@ def energy_table(outcome: EnergyReport) -> RenderableType:
     if outcome.time is not None:
         time = outcome.time
         parts.append(f"time per inference: {', '.join(_seconds(time.inference_s[level]) for level in LEVELS)} ({time.basis})")
-    parts += [_estimator_table(outcome), _twin_table(outcome.twins)]
-    return Group(*parts)
+    parts += [_estimator_table(outcome), *_twin_parts(outcome.twins)]
+    if verbose:
+        parts.append(_constant_table(outcome))
+    return stacked(parts)
 
 
 def _count_table(outcome: EnergyReport) -> RenderableType:
     rates, samples = outcome.rates(), outcome.estimate.samples
-    table = new_table(
-        ("layer", "SynOps", "MACs", "driven", "idle", "spikes", "rate"), f"operations per inference, mean of {samples} samples"
-    )
+    columns = ("layer", "SynOps", "MACs", "driven", "idle", "spikes", "rate")
+    table = new_table(columns, f"operations per inference, mean of {samples} samples", numbers=columns[1:])
     for y in outcome.network.layers:
         counts = (y.synops, y.macs, y.driven, y.updates - y.driven, y.spikes)
         table.add_row(y.name, *(f"{float(n.mean()):,.0f}" for n in counts), percent(rates[y.name]) if y.name in rates else "")
@@ -43,7 +44,8 @@ def _count_table(outcome: EnergyReport) -> RenderableType:
 
 def _layer_table(outcome: EnergyReport) -> RenderableType:
     estimate = outcome.estimate
-    table = new_table(("layer", *LEVELS, "quadratic"), f"energy per inference, estimator {estimate.price_list.name}")
+    columns = ("layer", *LEVELS, "quadratic")
+    table = new_table(columns, f"energy per inference, estimator {estimate.price_list.name}", numbers=columns[1:])
     for y in estimate.layers:
         sums, extra = y.sum_j, y.energy_j.get("quadratic_multiply")
         share = percent(extra["typical"] / sums["typical"]) if extra is not None and sums["typical"] > 0 else ""
@@ -60,16 +62,17 @@ def _layer_table(outcome: EnergyReport) -> RenderableType:
 
 
 def _estimator_table(outcome: EnergyReport) -> RenderableType:
-    table = new_table(("estimator", *LEVELS, "unpriced terms"), "the same counts under other estimators; never add or mix them")
+    columns = ("estimator", *LEVELS, "unpriced terms")
+    table = new_table(columns, "the same counts under other estimators; never add or mix them", numbers=columns[1:])
     for name, other in outcome.others.items():
         bound = "" if other.total is not None else ">= "
         table.add_row(name, *(bound + joules(other.at_least[level]) for level in LEVELS), str(len(other.unpriced)))
     return table
 
 
-def _twin_table(twins: Twins) -> RenderableType:
+def _twin_parts(twins: Twins) -> list[RenderableType]:
     title = f"twins of the same topology under {twins.price_list.name}; this network spikes at {percent(twins.rate)} per neuron and step"
-    table = new_table(("network", *LEVELS, "arithmetic", "breaks even"), title)
+    table = new_table(("network", *LEVELS, "arithmetic", "breaks even"), title, numbers=(*LEVELS, "arithmetic"))
 
     def row(name: str, estimate: EnergyEstimate, even: str) -> None:
         table.add_row(name, *(joules(estimate.at_least[level]) for level in LEVELS), joules(estimate.sum_without(MEMORY)["typical"]), even)
@@ -81,7 +84,14 @@ def _twin_table(twins: Twins) -> RenderableType:
         row(name, twin.estimate, said)
     basis = [f"{name}: {twin.basis}" for name, twin in twins.twins.items()]
     said = "breaks even: spikes per neuron and step at which this network costs the same (arithmetic alone)"
-    return Group(table, *basis, said)
+    return [table, *basis, said]
+
+
+def _constant_table(outcome: EnergyReport) -> RenderableType:
+    table = new_table(("constant", "value", "grade", "source"), f"constants of {outcome.estimate.price_list.name}", numbers=("value",))
+    for constant in outcome.as_json()["constants"]:
+        table.add_row(constant["name"], f"{constant['value']:g} {constant['unit']}", constant["grade"], constant["source"])
+    return table
 
 
 def energy_line(estimate: EnergyEstimate) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 
-from qif_deploy.presentation.layout import joules, new_table
+from qif_deploy.presentation.layout import counted, joules, new_table, stacked
 
 if TYPE_CHECKING:
     from qif_hardware.mapping.mapping import NetworkMapping
@@ -17,11 +17,12 @@ def map_table(mapping: NetworkMapping, *, verbose: bool) -> RenderableType:
     from qif_hardware.mapping.memory import fullest
 
     found = mapping.as_json()
-    where = "" if mapping.placed is None else f" on {mapping.placed.mesh.chips_used} of {mapping.chip.chips} chips"
+    where = "" if mapping.placed is None else f" on {mapping.placed.mesh.chips_used} of {counted(mapping.chip.chips, 'chip')}"
     verdict = "fits" if mapping.fits else "does not fit"
     where += f" without {', '.join(mapping.choice.impossible)}" if mapping.choice.impossible else ""
     columns = ("layer", "tile w,h,c", "cores", "synmem", "neurons", "fullest", "binds", "us/step")
-    table = new_table(columns, f"{mapping.target}: {verdict}, {mapping.cores} cores{where}; words of a full tile")
+    title = f"{mapping.target}: {verdict}, {counted(mapping.cores, 'core')}{where}; words of a full tile"
+    table = new_table(columns, title, numbers=("cores", "synmem", "neurons", "us/step"))
     for layer in mapping.layers:
         most = fullest(layer.used)
         time = f"{layer.time_ns['typical'] / 1000:.2f}" if layer.time_ns else ""
@@ -44,14 +45,14 @@ def map_table(mapping: NetworkMapping, *, verbose: bool) -> RenderableType:
     if mapping.placed is not None:
         parts += _time_lines(mapping)
     parts.append(f"spikes: {mapping.activity.source}")
-    return Group(*parts)
+    return stacked(parts)
 
 
 def _time_lines(mapping: NetworkMapping) -> list[RenderableType]:
     assert mapping.placed is not None
     t = mapping.placed.time
-    table = new_table(("", "low", "typical", "high"), "time, an estimate from the profile's constants; never measured")
     levels = ("low", "typical", "high")
+    table = new_table(("", *levels), "time, an estimate from the profile's constants; never measured", numbers=levels)
     table.add_row("slowest core, us", *(f"{t.levels[n].core_ns / 1000:.3g}" for n in levels))
     table.add_row("busiest link, us", *(f"{t.levels[n].link_ns / 1000:.3g}" for n in levels))
     table.add_row("step, us", *(f"{t.levels[n].step_ns / 1000:.3g} ({t.levels[n].bound_by})" for n in levels))

@@ -6,17 +6,23 @@ from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 
-from qif_deploy.presentation.layout import new_table
+from qif_deploy.presentation.layout import counted, new_table, percent, stacked
 
 if TYPE_CHECKING:
     from qif_deploy.api.results import RunOutcome
 
 
-def run_table(outcome: RunOutcome) -> RenderableType:
-    """Spikes per population and the file."""
-    table = new_table(("", ""), f"{outcome.backend}: {outcome.samples} samples, {outcome.steps} steps, {outcome.seconds:.2f} s")
+FEW = 24
+"""Answers that are shown where not all are asked for."""
+
+
+def run_table(outcome: RunOutcome, *, verbose: bool = False) -> RenderableType:
+    """Spikes per population, the first answers, and the file; with ``verbose`` every answer."""
+    title = f"{outcome.backend}: {counted(outcome.samples, 'sample')}, {counted(outcome.steps, 'step')}, {outcome.seconds:.2f} s"
+    table = new_table(("population", "spikes", "rate"), title, numbers=("spikes", "rate"))
     for name, spikes in outcome.spikes.items():
-        table.add_row(f"spikes, {name}", str(spikes))
-    table.add_row("classes", " ".join(map(str, outcome.classes[:24])) + (" ..." if len(outcome.classes) > 24 else ""))
-    table.add_row("file: vectors", str(outcome.vectors))
-    return table
+        table.add_row(name, f"{spikes:,}", percent(outcome.rates[name]))
+    shown = outcome.classes if verbose else outcome.classes[:FEW]
+    rest = len(outcome.classes) - len(shown)
+    answers = f"answers: {' '.join(map(str, shown))}" + (f" and {rest} more" if rest else "")
+    return stacked([table, answers, f"file: {outcome.vectors}"])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 
-from qif_deploy.presentation.layout import new_table
+from qif_deploy.presentation.layout import new_table, stacked
 
 if TYPE_CHECKING:
     from qif_deploy.api.backends import BackendCheck
@@ -14,14 +14,21 @@ if TYPE_CHECKING:
     from qif_deploy.api.verify_files import FileCheck
 
 
-def verify_table(outcome: VerifyOutcome) -> RenderableType:
-    """Exact or not, per backend."""
-    table = new_table(("backend", "against the reference", "seconds"), f"on {outcome.source}")
-    for name, check in outcome.backends.items():
-        table.add_row(name, verdict(check), f"{check.seconds:.2f}")
-    for file in outcome.files:
-        table.add_row(str(file.path), _file_verdict(file), f"{file.run.seconds:.2f}")
-    return table
+def verify_table(outcome: VerifyOutcome, *, verbose: bool = False) -> RenderableType:
+    """Exact or not, per backend; with ``verbose`` also the samples per second."""
+    columns = ("backend", "against the reference", "seconds", *(("samples / s",) if verbose else ()))
+    table = new_table(columns, f"on {outcome.source}", numbers=columns[2:])
+    rows = [(name, verdict(check), check) for name, check in outcome.backends.items()]
+    rows += [(str(file.path), _file_verdict(file), file.run) for file in outcome.files]
+    for name, said, check in rows:
+        table.add_row(name, said, f"{check.seconds:.2f}", *((_speed(check),) if verbose else ()))
+    held = "holds: everything that ran is exact" if outcome.holds else "does not hold"
+    return stacked([table, held])
+
+
+def _speed(check: BackendCheck) -> str:
+    """Return the samples per second of a run, the time of making the backend ready included."""
+    return "" if check.comparison is None or check.seconds <= 0 else f"{check.comparison.samples / check.seconds:,.0f}"
 
 
 def _file_verdict(check: FileCheck) -> str:

@@ -12,16 +12,11 @@ from typing import Any
 from qif_deploy.atomic import atomic_path
 from qif_deploy.errors import InputError, MissingDependencyError
 from qif_deploy.training._torch import INSTALL, torch
+from qif_deploy.training.checkpoint_header import FORMAT, KEY, damaged, description
 from qif_deploy.training.network import SpikingNetwork
 from qif_deploy.training.recipe import Recipe, parse_recipe
 from qif_deploy.training.spec import InputSpec
 from qif_deploy.training.trainer import TrainingMetrics, build_network
-
-FORMAT = "qif_deploy.checkpoint.1"
-"""Value of ``format`` in the description; another layout gets another number."""
-
-KEY = "qif_deploy"
-"""Key of the file's metadata that holds the description as JSON: ``format``, ``recipe``, ``input``, ``metrics``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +61,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"checkpoint {str(path)!r} cannot be read: {error.strerror}; check the path") from None
-    parts = _description(path, data)
+    parts = description(path, data)
     try:
         tensors = safetensors.load(data)
     except Exception as error:  # the library raises its own errors, KeyError and others for damaged headers
-        raise _damaged(path, str(error).splitlines()[0] if str(error) else type(error).__name__) from None
+        raise damaged(path, str(error).splitlines()[0] if str(error) else type(error).__name__) from None
     recipe = parse_recipe(parts["recipe"], where=str(path))
     network = build_network(recipe, _input_spec(path, parts["input"]), seed=recipe.seed)
     expected = network.state_dict()
@@ -88,6 +83,7 @@ def _safetensors() -> Any:
     return safetensors.torch
 
 
+<<<<<<< HEAD
 def _damaged(path: Path, reason: str) -> InputError:
     return InputError(
         f"checkpoint {str(path)!r} is damaged or no checkpoint of qif-deploy ({reason[:200]}); write it with `qif-deploy train`"
@@ -117,6 +113,8 @@ def _description(path: Path, data: bytes) -> dict[str, Any]:
     return dict(parts)
 
 
+=======
+>>>>>>> origin/main
 def _input_spec(path: Path, frame: Mapping[str, Any]) -> InputSpec:
     try:
         spec = InputSpec(
@@ -127,15 +125,16 @@ def _input_spec(path: Path, frame: Mapping[str, Any]) -> InputSpec:
             classes=int(frame["classes"]),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(path, f"unreadable input description, {type(error).__name__}") from None
+        raise damaged(path, f"unreadable input description, {type(error).__name__}") from None
     if len(spec.shape) != 3 or not all(1 <= n <= 4096 for n in (*spec.shape, spec.classes)):
-        raise _damaged(path, f"input of shape {spec.shape} with {spec.classes} classes")
+        raise damaged(path, f"input of shape {spec.shape} with {spec.classes} classes")
     return spec
 
 
 def _check_tensors(path: Path, tensors: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:
     for name in sorted({*tensors, *expected}):
         if name not in tensors or name not in expected:
+<<<<<<< HEAD
             raise _damaged(path, f"tensor {name!r:.80} is {'missing' if name not in tensors else 'unknown'}")
         if tensors[name].shape != expected[name].shape or tensors[name].dtype != expected[name].dtype:
             found, wanted = tensors[name], expected[name]
@@ -144,3 +143,11 @@ def _check_tensors(path: Path, tensors: Mapping[str, torch.Tensor], expected: Ma
             )
         if not tensors[name].isfinite().all():
             raise _damaged(path, f"tensor {name!r:.80} holds values that are not finite")
+=======
+            raise damaged(path, f"tensor {name!r} is {'missing' if name not in tensors else 'unknown'}")
+        if tensors[name].shape != expected[name].shape or tensors[name].dtype != expected[name].dtype:
+            found, wanted = tensors[name], expected[name]
+            raise damaged(path, f"tensor {name!r} is {found.dtype} {tuple(found.shape)} instead of {wanted.dtype} {tuple(wanted.shape)}")
+        if not tensors[name].isfinite().all():
+            raise damaged(path, f"tensor {name!r} holds values that are not finite")
+>>>>>>> origin/main

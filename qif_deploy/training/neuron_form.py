@@ -38,6 +38,20 @@ class RootsForm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NormalForm:
+    """``u' = r + a (r^2 + eta) + x``; ``eta`` above 0 makes a neuron without rest."""
+
+    a: float
+    eta: float
+    theta: float
+    u_reset: float
+
+    def params(self) -> QIFParams:
+        """Return the canonical parameters."""
+        return QIFParams.from_normal_form(a=self.a, eta=self.eta, theta=self.theta, u_reset=self.u_reset)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LIFForm:
     """``u' = decay r + x``: the twin without the quadratic term."""
 
@@ -49,10 +63,10 @@ class LIFForm:
         return QIFParams.lif(decay=self.decay, theta=self.theta)
 
 
-NeuronForm = FixedPointsForm | RootsForm | LIFForm
+NeuronForm = FixedPointsForm | RootsForm | NormalForm | LIFForm
 
-FORMS: Mapping[str, type[FixedPointsForm] | type[RootsForm] | type[LIFForm]] = MappingProxyType(
-    {"fixed_points": FixedPointsForm, "roots": RootsForm, "lif": LIFForm}
+FORMS: Mapping[str, type[FixedPointsForm] | type[RootsForm] | type[NormalForm] | type[LIFForm]] = MappingProxyType(
+    {"fixed_points": FixedPointsForm, "roots": RootsForm, "normal": NormalForm, "lif": LIFForm}
 )
 """The word in a recipe -> form."""
 

@@ -8,6 +8,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from qif_deploy.errors import InputError, raise_findings
+from qif_deploy.suggestion import meant
 
 
 def checked_values(
@@ -28,7 +29,9 @@ def checked_values(
     wanted = {field.name: field for field in fields(kind) if field.name not in skip}
     types = {name: str(field.type).removesuffix(" | None") for name, field in wanted.items()}
     required = {name for name, field in wanted.items() if field.default is MISSING}
-    findings = [f"{where}: key {str(key)!r:.80} is unknown, allowed is {sorted(types)}" for key in table if key not in types]
+    findings = [
+        f"{where}: key {str(key)!r:.80} is unknown, allowed is {sorted(types)}{meant(str(key), types)}" for key in table if key not in types
+    ]
     findings += [f"{where}: key {key!r} is missing; give {_words(types[key], enums)}" for key in required if key not in table]
     values = {}
     for key in types.keys() & table.keys():

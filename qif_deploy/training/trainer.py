@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from qif_deploy.datasets.dataset import EVENT_DATA, Dataset, StreamedDataset, streamed
+from qif_deploy.datasets.catalogue import EVENT_DATA
+from qif_deploy.datasets.dataset import Dataset, StreamedDataset, streamed
 from qif_deploy.datasets.encoders import Encoder
 from qif_deploy.errors import BackendError, InputError
 from qif_deploy.training._lightning import Job, resolved, run_epochs

@@ -44,17 +44,20 @@ def test_the_table_of_rounding_modes() -> None:
 
 
 def test_the_table_of_constructors() -> None:
-    a, u1, u2, decay, c0 = 0.3, -0.2, 0.7, 0.9, 0.05
+    a, u1, u2, eta, decay, c0 = 0.3, -0.2, 0.7, 0.1, 0.9, 0.05
     built = {
         "from_roots": QIFParams.from_roots(a=a, u1=u1, u2=u2),
         "from_fixed_points": QIFParams.from_fixed_points(a=a, u_rest=u1, u_crit=u2),
+        "from_normal_form": QIFParams.from_normal_form(a=a, eta=eta),
         "lif": QIFParams.lif(decay=decay, c0=c0),
     }
     rows = table("constructor")
     assert {row["constructor"] for row in rows} == set(built)
     values = {
         "0": 0,
+        "1": 1,
         "a": a,
+        "a eta": a * eta,
         "decay": decay,
         "c0": c0,
         "-a(u1 + u2)": -a * (u1 + u2),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.core.cli_runner import cli, contents
+from tests.core.report_run import made_run, run_copy  # noqa: F401  # fixtures
 from tests.core.wrong_files import write_wrong_files
 
 RECIPE = """

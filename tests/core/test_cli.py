@@ -14,24 +14,6 @@ from tests.core.cli_runner import cli, contents
 from tests.core.conftest import SAMPLES, STEPS, Artefacts
 from tests.hardware.lava_marks import NEEDS_LAVA
 
-VERBS = ("demo", "train", "convert", "quantize", "check", "run", "diff", "verify", "export", "energy", "targets")
-
-
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_explains_itself_and_takes_the_common_options(verb: str) -> None:
-    result = cli(verb, "--help")
-    assert (result.code, result.err) == (0, "")
-    for option in ("--json", "--out", "--seed", "--quiet", "--verbose"):
-        assert option in result.out
-
-
-def test_without_a_verb_the_help_is_shown() -> None:
-    for arguments in ((), ("--help",)):
-        result = cli(*arguments)
-        assert result.code == 0
-        assert all(f" {verb} " in result.out for verb in VERBS)
-    assert cli("--version").out.startswith("qif-deploy ")
-
 
 def test_train_writes_model_and_metrics(tiny: Artefacts) -> None:
     assert set(tiny.said["train"]) == {"artefacts", "metrics"}

@@ -11,7 +11,7 @@ import pytest
 
 import qif_deploy
 from qif_deploy.api.quantization import training_samples
-from qif_deploy.datasets.dataset import load_dataset
+from qif_deploy.datasets.catalogue import load_dataset
 from qif_deploy.datasets.encoders import Encoder
 from qif_deploy.simulate.reference import run_reference
 from qif_export.nir.read import read_nir

@@ -95,7 +95,7 @@ FILES = {
     "diff MODEL NET --data wrong/missing.npy": "does not exist",
     "train --recipe wrong/text.toml": "is no TOML",
     "train --recipe wrong/folder.toml": "cannot be read",
-    "train --recipe wrong/missing.toml": "cannot be read",
+    "train --recipe wrong/missing.toml": "does not exist; check the path, or use one of",
     "train --recipe wrong/empty.toml": "",
     "quantize MODEL --target wrong/text.toml": "is not TOML",
     "quantize MODEL --target wrong/empty.toml": "",

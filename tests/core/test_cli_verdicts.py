@@ -92,7 +92,7 @@ def test_demo_holds_only_where_every_backend_is_exact(
         monkeypatch.setattr(batched, "run_batched", one_spike_flipped(batched.run_batched))
     if not lava:
         monkeypatch.setattr(lava_run, "require_lava", lava_is_missing)
-    result = cli("demo", "--recipe", tiny.recipe, "--out", tmp_path / "deep" / "run", "--json")
+    result = cli("demo", "--recipe", tiny.recipe, "--target", "loihi2", "--out", tmp_path / "deep" / "run", "--json")
     said = result.json
     assert result.code == (0 if lava else 1)
     assert {"accuracy", "spike_agreement", "flips_per_spike", "backends", "artefacts", "seconds"} <= set(said)

@@ -15,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qif_deploy.datasets import dataset
-from qif_deploy.datasets.dataset import FROM_FOLDER, Dataset, StreamedDataset, load_dataset, open_dataset, streamed
+from qif_deploy.datasets.catalogue import load_dataset, open_dataset
+from qif_deploy.datasets.dataset import Dataset, StreamedDataset, streamed
+from qif_deploy.datasets.folder import FROM_FOLDER
 from qif_deploy.datasets.source import Subset
 from qif_deploy.datasets.split import stratified
 from qif_deploy.errors import InputError, MissingDependencyError

@@ -12,7 +12,8 @@ import pytest
 pytest.importorskip("torchvision", reason="torchvision is not installed (extra 'data')")
 torch = pytest.importorskip("torch", reason="torch is not installed (extra 'train')")
 
-from qif_deploy.datasets.dataset import StreamedDataset, open_dataset  # noqa: E402 # behind the skips
+from qif_deploy.datasets.catalogue import open_dataset  # noqa: E402 # behind the skips
+from qif_deploy.datasets.dataset import StreamedDataset  # noqa: E402 # behind the skips
 from qif_deploy.datasets.source import ArraySource  # noqa: E402
 from qif_deploy.errors import InputError  # noqa: E402
 from qif_deploy.training.data.augmentation import Augmentation, Augmenter, Policy  # noqa: E402

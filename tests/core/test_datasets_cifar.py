@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qif_deploy.datasets.dataset import load_dataset
+from qif_deploy.datasets.catalogue import load_dataset
 from qif_deploy.errors import InputError
 from tests.core.data_files import write_cifar
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from qif_deploy.datasets.catalogue import open_dataset
 from qif_deploy.datasets.cifar10_dvs import CLASSES, read_cifar10_dvs
-from qif_deploy.datasets.dataset import open_dataset
 from qif_deploy.datasets.dvs_gesture import read_gesture
 from qif_deploy.datasets.event_source import EventFileSource
 from qif_deploy.datasets.events import Events

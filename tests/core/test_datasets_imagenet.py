@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from qif_deploy.datasets.dataset import open_dataset
+from qif_deploy.datasets.catalogue import open_dataset
 from qif_deploy.datasets.imagenet import AREA, ASPECT, random_box
 from qif_deploy.errors import InputError, MissingDependencyError
 from tests.core.data_files import write_picture

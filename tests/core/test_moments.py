@@ -16,6 +16,7 @@ SAMPLES = 100_000
 NEURONS = {
     "fixed_points": QIFParams.from_fixed_points(a=0.25, u_rest=0.0, u_crit=0.5),
     "roots": QIFParams.from_roots(a=0.25, u1=0.0, u2=0.5),
+    "without rest": QIFParams.from_normal_form(a=0.25, eta=0.5, u_reset=-0.25),
     "lif": QIFParams.lif(decay=0.5),
     "subtract": QIFParams.lif(decay=0.9, reset=ResetMode.SUBTRACT),
     "clamped": QIFParams.of(c2=0.25, c1=0.875, c0=0.05, theta=0.8, u_reset=-0.1, u_min=-1.0),

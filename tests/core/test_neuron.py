@@ -35,6 +35,7 @@ def test_every_constructor_is_its_formula(a: float, u1: float, u2: float, r: flo
     near = {"rel": 1e-12, "abs": 1e-12}  # a handful of float64 roundings on values of order 10
     assert step(QIFParams.from_roots(a=a, u1=u1, u2=u2), r, x)[0] == pytest.approx(a * (r - u1) * (r - u2) + x, **near)
     assert step(QIFParams.from_fixed_points(a=a, u_rest=u1, u_crit=u2), r, x)[0] == pytest.approx(r + a * (r - u1) * (r - u2) + x, **near)
+    assert step(QIFParams.from_normal_form(a=a, eta=u1), r, x)[0] == pytest.approx(r + a * (r * r + u1) + x, **near)
     assert step(QIFParams.lif(decay=a, c0=u1), r, x)[0] == pytest.approx(a * r + u1 + x, **near)
     ode = QIFParams.from_ode(tau=5.0, a0=a, v_rest=u1, v_crit=u2, gain=3.0, dt=0.5)
     expected = r + 0.1 * a * (r - u1) * (r - u2) + 0.3 * x

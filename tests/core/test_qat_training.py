@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import qif_deploy
-from qif_deploy.datasets.dataset import Dataset, load_dataset
+from qif_deploy.datasets.catalogue import load_dataset
+from qif_deploy.datasets.dataset import Dataset
 from qif_deploy.errors import InputError
 from qif_deploy.passes.fold_batchnorm import fold_batchnorm
 from qif_deploy.passes.quantize import quantize_graph

@@ -25,6 +25,7 @@ QUADRATIC = QIFParams.from_fixed_points(a=0.25, u_rest=0.0, u_crit=0.5)
 FORMS = {
     "fixed points": QUADRATIC,
     "roots": QIFParams.from_roots(a=0.25, u1=0.0, u2=0.5),
+    "without rest": QIFParams.from_normal_form(a=0.25, eta=0.5, u_reset=-1.0),
     "lif": QIFParams.lif(decay=0.5),
     "strict": QIFParams.of(c2=0.25, c1=0.875, spike_on_equal=False),
     "subtract": QIFParams.lif(decay=0.75, reset=ResetMode.SUBTRACT),

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from qif_deploy.datasets.dataset import Dataset, load_dataset
+from qif_deploy.datasets.catalogue import load_dataset
+from qif_deploy.datasets.dataset import Dataset
 from qif_deploy.errors import BackendError, InputError
 from qif_deploy.training.augment import shift_images
 from qif_deploy.training.evaluation import evaluate

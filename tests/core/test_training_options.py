@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from qif_deploy.datasets.dataset import Dataset, load_dataset, streamed
+from qif_deploy.datasets.catalogue import load_dataset
+from qif_deploy.datasets.dataset import Dataset, streamed
 from qif_deploy.datasets.encoders import Encoder
 from qif_deploy.errors import InputError
 from qif_deploy.ir.nodes import QIF

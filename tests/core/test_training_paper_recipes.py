@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qif_deploy.datasets.dataset import open_dataset
+from qif_deploy.datasets.catalogue import open_dataset
 from qif_deploy.passes.fold_batchnorm import fold_batchnorm
 from qif_deploy.passes.quantize import quantize_graph
 from qif_deploy.training.assembly import build_network, input_spec

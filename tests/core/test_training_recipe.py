@@ -11,7 +11,7 @@ import pytest
 
 from qif_deploy.errors import InputError
 from qif_deploy.neuron.params import QIFParams
-from qif_deploy.training.neuron_form import FixedPointsForm, LIFForm, RootsForm
+from qif_deploy.training.neuron_form import FixedPointsForm, LIFForm, NormalForm, RootsForm
 from qif_deploy.training.recipe import BUILTIN, Loss, load_recipe, parse_recipe
 
 
@@ -33,6 +33,8 @@ def test_the_builtin_twins_differ_from_the_default_in_the_neuron_only() -> None:
 def test_forms_lead_to_the_canonical_parameters() -> None:
     assert FixedPointsForm(a=0.25, u_rest=0.0, u_crit=0.5, theta=1.0).params() == QIFParams.of(c2=0.25, c1=0.875)
     assert RootsForm(a=0.25, u1=0.0, u2=0.5, theta=2.0).params() == QIFParams.of(c2=0.25, c1=-0.125, theta=2.0)
+    normal = NormalForm(a=0.25, eta=0.5, theta=1.0, u_reset=-1.0)
+    assert normal.params() == QIFParams.of(c2=0.25, c1=1.0, c0=0.125, u_reset=-1.0)
     assert LIFForm(decay=0.5, theta=1.0).params() == QIFParams.of(c2=0.0, c1=0.5)
 
 
@@ -61,8 +63,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"name": "two\nlines"}, "name = .*, allowed is printable text"),
     ({"seed": -1}, "seed = -1, allowed is 0"),
     ({"batch_size": 1}, "batch_size = 1, allowed is 2"),
-    ({"neuron": None}, r"neuron = None, allowed is a table \[neuron\] with form, one of \['fixed_points', 'lif', 'roots'\]"),
-    ({"neuron": {}}, r"\[neuron\] form = None, allowed is one of \['fixed_points', 'lif', 'roots'\]"),
+    ({"neuron": None}, r"neuron = None, allowed is a table \[neuron\] with form, one of \['fixed_points', 'lif', 'normal', 'roots'\]"),
+    ({"neuron": {}}, r"\[neuron\] form = None, allowed is one of \['fixed_points', 'lif', 'normal', 'roots'\]"),
     ({"neuron": {"form": "izhikevich"}}, r"form = 'izhikevich', allowed is one of"),
     ({"neuron": {"form": ["lif"]}}, r"form = \['lif'\], allowed is one of"),
     ({"neuron": {"form": "lif", "decay": 0.5}}, "of form 'lif': key 'theta' is missing"),

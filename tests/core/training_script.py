@@ -12,7 +12,8 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from qif_deploy.datasets.dataset import Dataset, load_dataset
+from qif_deploy.datasets.catalogue import load_dataset
+from qif_deploy.datasets.dataset import Dataset
 from qif_deploy.training.recipe import Recipe
 from qif_deploy.training.recipe_options import Optimiser, Schedule
 from qif_deploy.training.run_options import RunOptions

@@ -10,70 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qif_deploy.errors import InputError, UnsupportedError
 from qif_deploy.ir.nodes import Dense, Flatten
 from qif_deploy.simulate.float_sim import run_float
-from qif_export.nir.importing.conventions import Convention
-from qif_export.nir.importing.importer import ImportedFloat, ImportOptions, read_float_nir
-from qif_export.nir.importing.lower import InputCoding
+from qif_export.nir.importing.importer import read_float_nir
+from tests.export.foreign_nir import OPTIONS, chained, conv, same, spiking, wide, written
 from tests.export.nir_oracle import DT, run_nir
-
-OPTIONS = ImportOptions(convention=Convention.NIR, dt=DT, coding=InputCoding(low=-3, high=4))
-RNG = np.random.default_rng(7)
-
-
-def wide(*shape: int, scale: float = 0.5) -> np.ndarray:
-    return RNG.normal(0.1, scale, shape)
-
-
-def spiking(kind: str, *shape: int) -> nir.NIRNode:
-    one = np.ones(shape)
-    if kind == "IF":
-        return nir.IF(r=one / DT, v_threshold=one * 0.8, v_reset=one * -0.1)
-    if kind == "LIF":
-        return nir.LIF(tau=one * 3 * DT, r=one * 2, v_leak=one * 0.2, v_threshold=one * 0.5, v_reset=one * 0.1)
-    return nir.Threshold(threshold=one * 0.4)
-
-
-def conv(cin: int, cout: int, kernel=(3, 3), *, size=(6, 6), stride=1, padding=1, dilation=1, groups=1) -> nir.Conv2d:
-    return nir.Conv2d(
-        input_shape=size,
-        weight=wide(cout, cin // groups, *kernel),
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        groups=groups,
-        bias=wide(cout),
-    )
-
-
-def written(path, nodes: dict, edges: list, *, size=(2, 6, 6), out=(3,)) -> nir.NIRGraph:
-    graph = nir.NIRGraph(nodes={"in": nir.Input(np.array(size)), **nodes, "out": nir.Output(np.array(out))}, edges=edges, type_check=False)
-    nir.write(path, graph)
-    return graph
-
-
-def chained(path, *parts: nir.NIRNode, size=(2, 6, 6), out=(3,)) -> nir.NIRGraph:
-    nodes = {f"n{i}": part for i, part in enumerate(parts)}
-    names = ["in", *nodes, "out"]
-    return written(path, nodes, list(pairwise(names)), size=size, out=out)
-
-
-def same(path, graph: nir.NIRGraph, size=(2, 6, 6), *, ours=None) -> ImportedFloat:
-    """Read the file and compare spikes of every neuron, and the readout with the sum of what reaches the output."""
-    codes = np.random.default_rng(3).integers(-3, 5, (6, 2, *size))
-    found = read_float_nir(path, OPTIONS)
-    trace = run_float(found.graph, {found.graph.inputs[0]: codes.reshape(6, 2, *(size if ours is None else ours))})
-    spikes, out = run_nir(graph, codes)
-    assert set(spikes) == set(trace.populations)
-    for name, expected in spikes.items():
-        assert expected.any()
-        assert np.array_equal(trace.populations[name].s.reshape(expected.shape), expected), name
-    np.testing.assert_allclose(trace.readout, out.sum(axis=0).reshape(trace.readout.shape), rtol=1e-9, atol=1e-9)
-    return found
-
-
-# ---------------------------------------------------------------- every node, in every place where it can stand
 
 
 @pytest.mark.parametrize("kind", ["IF", "LIF", "Threshold"])
@@ -215,9 +156,6 @@ def test_a_convolution_to_one_pixel_at_the_end_is_a_dense_layer(tmp_path):
     assert isinstance(found.graph.nodes["n2"], Dense)
 
 
-# ---------------------------------------------------------------- wiring
-
-
 def test_residual_edges_and_sums_of_spikes(tmp_path):
     """Two populations add up before a pool, a flatten and a layer: that is one branch each, and the bias once."""
     path = tmp_path / "x.nir"
@@ -308,123 +246,3 @@ def test_any_order_of_linear_nodes(kinds, seed, skip, tmp_path):
     for name, expected in spikes.items():
         assert np.array_equal(trace.populations[name].s, expected), name
     np.testing.assert_allclose(trace.readout, out.sum(axis=0), rtol=1e-9, atol=1e-9)
-
-
-# ---------------------------------------------------------------- refusals, all reasons at once
-
-
-def refusal(path, options: ImportOptions = OPTIONS) -> str:
-    with pytest.raises(InputError) as caught:
-        read_float_nir(path, options)
-    line = str(caught.value)
-    assert "\n" not in line
-    assert str(path) in line
-    return line
-
-
-def test_everything_that_has_no_place_is_listed_at_once(tmp_path):
-    path, one = tmp_path / "x.nir", np.ones(5)
-    nodes = {
-        "cuba": nir.CubaLIF(tau_syn=one, tau_mem=one, r=one, v_leak=one, v_threshold=one, v_reset=one),
-        "li": nir.CubaLI(tau_syn=one, tau_mem=one, r=one, v_leak=one),
-        "late": nir.Delay(delay=one),
-        "on_time": nir.Delay(delay=0 * one),
-        "pool": nir.SumPool2d(np.array([2, 2]), np.array([2, 2]), np.array([1, 0])),
-        "odd": conv(2, 4, (2, 2), padding="same"),
-        "q": spiking("IF", 5),
-    }
-    names = ["in", *nodes, "out"]
-    written(path, nodes, [*pairwise(names), ("q", "cuba")], size=(5,))
-    line = refusal(path)
-    for name in ("cuba", "li", "late", "pool", "odd"):
-        assert f"{name!r}" in line
-    assert "'on_time' (" not in line
-    assert "cycle" in line
-
-
-def test_types_that_no_version_of_nir_knows(tmp_path):
-    import h5py
-
-    path = tmp_path / "x.nir"
-    chained(path, nir.Linear(wide(6, 5)), spiking("IF", 6), nir.Linear(wide(3, 6)), size=(5,))
-    with h5py.File(path, "a") as file:
-        for name in ("n0", "n1"):
-            del file[f"node/nodes/{name}/type"]
-            file[f"node/nodes/{name}/type"] = f"My{name}"
-    line = refusal(path)
-    assert "'n0' (Myn0)" in line
-    assert "'n1' (Myn1)" in line
-
-
-@pytest.mark.parametrize(
-    ("parts", "size", "words"),
-    [
-        ((conv(2, 4), conv(4, 4), spiking("IF", 4, 6, 6)), (2, 6, 6), "next to another linear layer"),
-        ((conv(2, 4), nir.Flatten({"input": np.array([4, 6, 6])}, 0, -1), nir.Linear(wide(3, 144))), (2, 6, 6), "through a flatten"),
-        ((conv(2, 4), nir.LIF(*(wide(4, 6, 6, scale=0.01) + 1 for _ in range(4)), np.zeros((4, 6, 6)))), (2, 6, 6), "over its pixels"),
-        ((nir.Linear(wide(8, 5)), spiking("IF", 7)), (5,), "has shape"),
-        ((nir.Linear(wide(8, 4)), spiking("IF", 8)), (2, 6, 6), "Flatten"),
-        ((conv(3, 4), spiking("IF", 4, 6, 6)), (2, 6, 6), "takes 3 channels"),
-        ((conv(2, 4, (9, 9), padding=0), spiking("IF", 4, 6, 6)), (2, 6, 6), "leaves nothing"),
-        ((nir.SumPool2d(np.array([9, 9]), np.array([1, 1]), np.array([0, 0])), spiking("IF", 2, 6, 6)), (2, 6, 6), "window"),
-        ((nir.Flatten({"input": np.array([2, 6, 6])}, 0, 1), spiking("IF", 12, 6)), (2, 6, 6), "flatten from 0 to -1"),
-        ((nir.Linear(wide(8, 5)), nir.I(np.ones(8)), nir.Linear(wide(3, 8))), (5,), "only an output can read"),
-        ((conv(2, 4), spiking("IF", 4, 6, 6), conv(4, 3)), (2, 6, 6), "end in a linear layer"),
-        ((nir.Scale(wide(5)), spiking("IF", 2, 6, 6)), (2, 6, 6), "factors of shape"),
-        ((nir.Scale(wide(2, 6, 6)), conv(2, 4), spiking("IF", 4, 6, 6)), (2, 6, 6), "over its pixels"),
-        ((nir.Linear(wide(8, 5)), spiking("IF", 8)), (2, 2, 2, 2), "takes"),
-        ((spiking("IF", 5000),), (5000,), "join it without weights"),
-    ],
-)
-def test_what_cannot_be_brought_into_the_form(tmp_path, parts, size, words):
-    path = tmp_path / "x.nir"
-    chained(path, *parts, size=size)
-    assert words in refusal(path)
-
-
-@pytest.mark.parametrize(
-    ("edges", "words"),
-    [
-        ([("in", "fc"), ("fc", "q")], "'out' is fed by nothing"),
-        ([("in", "fc"), ("fc", "q"), ("q", "nowhere")], "'nowhere'"),
-        ([("in", "fc"), ("q", "out")], "fed by nothing"),
-        ([("in", "fc"), ("fc", "q"), ("q", "out"), ("q", "out2")], "2 outputs"),
-        ([("in", "fc"), ("fc", "q"), ("q", "fc"), ("q", "out")], "cycle"),
-    ],
-)
-def test_wiring_that_makes_no_sense(tmp_path, edges, words):
-    path = tmp_path / "x.nir"
-    nodes = {"fc": nir.Linear(wide(6, 6)), "q": spiking("IF", 6)}
-    if any(b == "out2" for _, b in edges):
-        nodes["out2"] = nir.Output(np.array([6]))
-    import h5py
-
-    written(path, nodes, [("in", "fc"), ("fc", "q"), ("q", "out")], size=(6,))
-    with h5py.File(path, "a") as file:
-        del file["node/edges"]
-        file["node"].create_dataset("edges", data=edges)
-    assert words in refusal(path)
-
-
-def test_a_repeated_edge_adds_twice(tmp_path):
-    import h5py
-
-    path = tmp_path / "x.nir"
-    last = wide(3, 6)
-    chained(path, nir.Linear(wide(6, 5)), spiking("IF", 6), nir.Linear(last), size=(5,))
-    with h5py.File(path, "a") as file:
-        edges = [(a.decode(), b.decode()) for a, b in file["node/edges"][()]]
-        del file["node/edges"]
-        file["node"].create_dataset("edges", data=[*edges, ("n1", "n2")])
-    found = read_float_nir(path, OPTIONS).graph
-    assert np.array_equal(found.nodes["n2"].weight, 2 * last)
-
-
-def test_refused_with_all_that_follows(tmp_path):
-    """A neuron that is refused does not hide what is wrong behind it."""
-    path = tmp_path / "x.nir"
-    bad = nir.LIF(np.full(6, DT / 2), np.ones(6), np.zeros(6), np.ones(6), np.zeros(6))
-    chained(path, nir.Linear(wide(6, 5)), bad, nir.Linear(wide(6, 6)), bad, nir.Linear(wide(3, 6)), size=(5,))
-    with pytest.raises(UnsupportedError) as caught:
-        read_float_nir(path, OPTIONS)
-    assert len(caught.value.findings) == 2

@@ -22,7 +22,7 @@ from qif_deploy.simulate.float_sim import run_float
 from qif_deploy.simulate.reference import run_reference
 from qif_export.nir.importing.conventions import Convention
 from qif_export.nir.importing.importer import ImportedFloat, ImportOptions, read_float_nir
-from qif_export.nir.importing.lower import Ends
+from qif_export.nir.importing.walk import Ends
 from tests.export.peers.stored import FOLDER, codes, spikes, unpacked
 from tests.networks import LOIHI2
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from qif_deploy.errors import InputError
-from qif_deploy.plots.core_map import MeshSize, plot_core_map, plot_table
+from qif_deploy.plots.charts import MeshSize
+from qif_deploy.plots.core_map import plot_core_map, plot_table
 from qif_hardware.mapping.mapping import NetworkMapping, map_network
 from qif_hardware.mapping.pictures import COLUMNS, core_cells, layer_rows, mesh_size, pictures, save_pictures, traffic_links
 from qif_hardware.target import load_target

@@ -50,7 +50,8 @@ def test_a_bad_profile_gets_one_clear_line(tmp_path: Path, old: str, new: str, m
 def test_an_unknown_or_missing_profile_is_told() -> None:
     with pytest.raises(
         InputError,
-        match="target 'loihi3' is unknown; use one of compact16, loihi1, loihi2, loihi2-brief, loihi2-lava, w4, wide, or the path",
+        match="target 'loihi3' is unknown; use one of "
+        "compact16, loihi1, loihi2, loihi2-brief, loihi2-lava, spinnaker2, w4, wide, or the path",
     ):
         load_target("loihi3")
     with pytest.raises(InputError, match=r"'nowhere\.toml' does not exist"):

@@ -33,6 +33,7 @@ Term = tuple[int, int, int]
 FORMS = {
     "fixed points": QIFParams.from_fixed_points(a=0.25, u_rest=0.0, u_crit=0.5),
     "roots": QIFParams.from_roots(a=0.25, u1=0.0, u2=0.5),
+    "without rest": QIFParams.from_normal_form(a=0.25, eta=0.5, u_reset=-1.0),
     "negative curvature": QIFParams.of(c2=-0.25, c1=0.9),
     "lif": QIFParams.lif(decay=0.9),
     "lif, subtract": QIFParams.lif(decay=0.9, reset=ResetMode.SUBTRACT),

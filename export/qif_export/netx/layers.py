@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from qif_deploy.errors import UnsupportedError, raise_findings
+from qif_deploy.fixedpoint import FORMAT_WIDTHS
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.ir.nodes import CodeInput, Conv2dCodes, DenseCodes, Flatten, Population, ReadoutCodes, SumPool2d
 from qif_deploy.neuron.constants import CODE_FIELDS
@@ -71,7 +72,7 @@ def to_layers(graph: QuantizedGraph) -> list[Layer]:
 
 def _neuron(name: str, node: Population, graph: QuantizedGraph) -> Mapping[str, Any]:
     k, f = node.constants, graph.number_format
-    widths = {key: np.int64(getattr(f, key)) for key in ("weight_bits", "coef_bits", "state_bits", "product_bits")}
+    widths = {key: np.int64(getattr(f, key)) for key in FORMAT_WIDTHS}
     codes = {key: getattr(k, key) for key in CODE_FIELDS if getattr(k, key) is not None}
     words = {"reset_mode": k.reset_mode.value, "rounding": f.rounding.value}
     return {"type": NEURON, "name": name, **codes, "s1": np.int64(k.s1), **words, **widths}

@@ -32,12 +32,11 @@ from qif_deploy.shapes import Shape, channelwise
 from qif_export.export_report import Carried, ExportReport, FieldOutcome, sha256_of
 from qif_export.nir import nodes as own
 from qif_export.nir._nir import nir
-from qif_export.nir.document import Edge
+from qif_export.nir.boundary import bounded_edges, bounded_nodes
 from qif_export.nir.float_facts import FloatFacts, float_sha256
 from qif_export.nir.importing.importer import read_float_nir
 from qif_export.nir.network_facts import KEY
 from qif_export.nir.stream import StreamedGraph
-from qif_export.nir.write import INPUT_SUFFIX, OUTPUT_SUFFIX
 
 
 def write_float_nir(graph: Graph, path: Path, facts: FloatFacts | None = None) -> ExportReport:
@@ -66,9 +65,7 @@ def write_float_nir(graph: Graph, path: Path, facts: FloatFacts | None = None) -
 
 def streamed_float(graph: Graph, facts: FloatFacts) -> StreamedGraph:
     """Return the file of ``graph``, made as it is written."""
-    edges: list[Edge] = [(name + INPUT_SUFFIX, name) for name in graph.inputs]
-    edges += [*graph.edges, (graph.readout, graph.readout + OUTPUT_SUFFIX)]
-    return StreamedGraph(lambda: _nodes(graph), sorted(edges), {KEY: facts.to_json(graph)})
+    return StreamedGraph(lambda: _nodes(graph), bounded_edges(graph), {KEY: facts.to_json(graph)})
 
 
 def float_to_nir(graph: Graph, facts: FloatFacts | None = None) -> Any:
@@ -78,14 +75,7 @@ def float_to_nir(graph: Graph, facts: FloatFacts | None = None) -> Any:
 
 
 def _nodes(graph: Graph) -> Iterator[tuple[str, Any]]:
-    boundary = {name + INPUT_SUFFIX: (nir.Input, name) for name in graph.inputs}
-    boundary[graph.readout + OUTPUT_SUFFIX] = (nir.Output, graph.readout)
-    for name in sorted({*graph.nodes, *boundary}):
-        if name in boundary:
-            kind, of = boundary[name]
-            yield name, kind(np.array(graph.shapes[of], np.int64))
-        else:
-            yield name, _node(graph, name)
+    return bounded_nodes(graph, lambda name: _node(graph, name))
 
 
 def _node(graph: Graph, name: str) -> Any:

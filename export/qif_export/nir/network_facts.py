@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qif_deploy.errors import InputError
-from qif_deploy.fixedpoint import NumberFormat, RoundingMode
+from qif_deploy.fixedpoint import FORMAT_WIDTHS, NumberFormat, RoundingMode
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.ir.nodes import CodeInput, Population, ReadoutCodes
 
@@ -59,7 +59,7 @@ class NetworkFacts:
     def to_json(self) -> str:
         """Return the metadata text, the same for the same facts."""
         f = self.number_format
-        widths = {name: getattr(f, name) for name in ("weight_bits", "coef_bits", "state_bits", "product_bits")}
+        widths = {name: getattr(f, name) for name in FORMAT_WIDTHS}
         return _dump(
             {
                 "schema": self.schema,
@@ -90,7 +90,7 @@ class NetworkFacts:
         name, rounding = _take("number_format", widths, "name", str), _take("number_format", widths, "rounding", str)
         if rounding not in {mode.value for mode in RoundingMode}:
             raise InputError(f"number_format: rounding {rounding!r} is not one of {[mode.value for mode in RoundingMode]}; export again")
-        bits = {key: _take("number_format", widths, key, int) for key in ("weight_bits", "coef_bits", "state_bits", "product_bits")}
+        bits = {key: _take("number_format", widths, key, int) for key in FORMAT_WIDTHS}
         provenance = _take("the network", found, "provenance", dict)
         if not all(isinstance(value, str) for value in provenance.values()):
             raise InputError(f"provenance {provenance!r} is not text; export the network again")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qif_deploy.errors import InputError
-from qif_deploy.fixedpoint import MAX_SHIFT, NumberFormat
+from qif_deploy.fixedpoint import FORMAT_WIDTHS, MAX_SHIFT, NumberFormat
 from qif_deploy.ir.nodes import (
     CodeInput,
     CodeNode,
@@ -27,8 +27,6 @@ from qif_deploy.shapes import Shape
 from qif_export.nir import nodes as own
 from qif_export.nir.network_facts import KEY, SynapseFacts, codes_sha256
 from qif_export.nir.node_fields import NodeFields
-
-_WIDTHS = ("weight_bits", "coef_bits", "state_bits", "product_bits")
 
 
 def decode_node(fields: NodeFields, number_format: NumberFormat) -> tuple[CodeNode, Shape]:
@@ -117,12 +115,12 @@ def _population(fields: NodeFields, number_format: NumberFormat) -> tuple[CodeNo
     view = ("a2", "a1", "a0", "r", "v_reset")
     codes = [name for name in CODE_FIELDS if name not in ("theta", "u_min")]
     texts = ("rounding", "overflow", "spike", "reset_mode")
-    fields.expect(["input_shape", "dt", "s1", "delta", *view, *codes, *_WIDTHS, *texts], ["theta", "u_min", "v_threshold"])
+    fields.expect(["input_shape", "dt", "s1", "delta", *view, *codes, *FORMAT_WIDTHS, *texts], ["theta", "u_min", "v_threshold"])
     shape = fields.extents("input_shape")
     if not shape:
         raise InputError(f"node {fields.name!r}: field 'input_shape' is empty; export the network again")
     laid_out = (shape[0], *([1] * (len(shape) - 1)))
-    for name in _WIDTHS:
+    for name in FORMAT_WIDTHS:
         fields.fixed(name, getattr(number_format, name))
     fields.fixed("rounding", number_format.rounding.value)
     fields.fixed("overflow", own.OVERFLOW)

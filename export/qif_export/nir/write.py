@@ -15,7 +15,6 @@ How it is carried, field by field:
 What decides a result is a node field. Two things sit in metadata, where standard nodes leave no other place: the exponent
 that splits a synapse's weight into code and shift (its value is complete without it) with the hash of the codes, and the facts of
 the whole network. Own nodes for input and readout, because standard `Input` and `I` take neither a code range nor a bias.
-A colon cannot occur in a node's name, so that `NAME:input` never collides.
 
 Nodes and edges are sorted, so equal networks give equal bytes; the order in which nodes were listed is not kept.
 Grouped and non-square convolutions are written as they are: expanding them for the type check of the stock reader, which
@@ -39,11 +38,10 @@ from qif_deploy.shapes import Shape, channelwise
 from qif_export.export_report import Carried, ExportReport, FieldOutcome, sha256_of
 from qif_export.nir import nodes as own
 from qif_export.nir._nir import nir
+from qif_export.nir.boundary import bounded_edges, bounded_nodes
 from qif_export.nir.network_facts import KEY, NetworkFacts, SynapseFacts, codes_sha256
 from qif_export.nir.read import read_nir
 from qif_export.nir.stream import StreamedGraph
-
-INPUT_SUFFIX, OUTPUT_SUFFIX = ":input", ":output"
 
 
 def write_nir(graph: QuantizedGraph, path: Path) -> ExportReport:
@@ -72,25 +70,12 @@ def to_nir(graph: QuantizedGraph) -> Any:
     return nir.NIRGraph(nodes=dict(_nodes(graph)), edges=streamed.edges, metadata=streamed.metadata, type_check=False)
 
 
-def _streamed(graph: QuantizedGraph) -> StreamedGraph:
-    return StreamedGraph(lambda: _nodes(graph), _edges(graph), {KEY: NetworkFacts.of(graph).to_json()})
-
-
 def _nodes(graph: QuantizedGraph) -> Iterator[tuple[str, Any]]:
-    """Yield name and NIR node, the boundary nodes among them, in order of the names."""
-    boundary = {name + INPUT_SUFFIX: (nir.Input, name) for name in graph.inputs}
-    boundary[graph.readout + OUTPUT_SUFFIX] = (nir.Output, graph.readout)
-    for name in sorted({*graph.nodes, *boundary}):
-        if name in boundary:
-            kind, of = boundary[name]
-            yield name, kind(np.array(graph.shapes[of], np.int64))
-        else:
-            yield name, _node(graph, name)
+    return bounded_nodes(graph, lambda name: _node(graph, name))
 
 
-def _edges(graph: QuantizedGraph) -> list[tuple[str, str]]:
-    to_inputs = [(name + INPUT_SUFFIX, name) for name in graph.inputs]
-    return sorted([*graph.edges, *to_inputs, (graph.readout, graph.readout + OUTPUT_SUFFIX)])
+def _streamed(graph: QuantizedGraph) -> StreamedGraph:
+    return StreamedGraph(lambda: _nodes(graph), bounded_edges(graph), {KEY: NetworkFacts.of(graph).to_json()})
 
 
 def _node(graph: QuantizedGraph, name: str) -> Any:

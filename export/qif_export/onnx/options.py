@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from qif_deploy.errors import InputError
 from qif_deploy.ir.graph import QuantizedGraph
+from qif_deploy.suggestion import unknown_word
 
 E = TypeVar("E", bound=enum.Enum)
 
@@ -82,7 +83,7 @@ class OnnxOptions:
 def _word(kind: type[E], word: str, what: str) -> E:
     known = [one.value for one in kind]
     if word not in known:
-        raise InputError(f"{what} {word!r} is unknown; use one of {', '.join(known)}")
+        raise unknown_word(what, word, known)
     return kind(word)
 
 

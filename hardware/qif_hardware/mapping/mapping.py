@@ -40,10 +40,11 @@ class Placed:
 class NetworkMapping:
     """Layers, cores, places and time of one network on one target.
 
-    ``cores`` is the number used, or needed where it does not fit. ``placed`` is None where a layer fits no core or the cores are too few;
-    ``findings`` then says why.
+    ``content_hash`` is that of the network. ``cores`` is the number used, or needed where it does not fit. ``placed`` is None where a
+    layer fits no core or the cores are too few; ``findings`` then says why.
     """
 
+    content_hash: str
     target: str
     chip: Chip
     lowered: Lowered
@@ -67,11 +68,13 @@ class NetworkMapping:
     def as_json(self) -> dict[str, Any]:
         """Return the keys of the ``map`` contract; what was not placed is null."""
         found: dict[str, Any] = {
+            "content_hash": self.content_hash,
             "target": self.target,
             "fits": self.fits,
             "cores": self.cores,
             "chips": None if self.placed is None else self.placed.mesh.chips_used,
             "system": {"chips": self.chip.chips, "cores_per_chip": self.chip.cores_per_chip},
+            "mesh": {"columns": self.chip.columns, "rows": self.chip.rows, "cores_per_router": self.chip.cores_per_router},
             "layers": [layer.as_json() for layer in self.layers],
             "unplaceable_layers": list(self.choice.impossible),
             "shared_cores": [list(group) for group in self.choice.shared],
@@ -158,14 +161,14 @@ def map_network(
     choice = choices[0]
     if choice.impossible or choice.cores > chip.cores:
         return NetworkMapping(
-            target=chip.name, chip=chip, lowered=lowered, activity=activity, choice=choice,
+            content_hash=graph.content_hash, target=chip.name, chip=chip, lowered=lowered, activity=activity, choice=choice,
             findings=(*findings, *layer_findings(choice, chip)), layers=_reports(lowered, choice, chip, None), placed=None,
             injected_messages=0.0,
         )  # fmt: skip
     choice, placed = _best_placed(graph, lowered, activity, chip, choices)
     return NetworkMapping(
-        target=chip.name, chip=chip, lowered=lowered, activity=activity, choice=choice, findings=tuple(findings),
-        layers=_reports(lowered, choice, chip, placed.logical), placed=placed,
+        content_hash=graph.content_hash, target=chip.name, chip=chip, lowered=lowered, activity=activity, choice=choice,
+        findings=tuple(findings), layers=_reports(lowered, choice, chip, placed.logical), placed=placed,
         injected_messages=injected_messages(placed.logical, activity, lowered.injected),
     )  # fmt: skip
 

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qif_deploy.atomic import atomic_path
+from qif_deploy.plots.charts import CoreCell, MeshSize
 from qif_hardware.mapping.mapping import NetworkMapping
 from qif_hardware.mapping.memory import fullest, shares
 from qif_hardware.mapping.mesh import link_loads
 
 if TYPE_CHECKING:
     from qif_deploy.plots._matplotlib import Figure
-    from qif_deploy.plots.core_map import CoreCell, LinkLoad, MeshSize
+    from qif_deploy.plots.core_map import LinkLoad
 
 COLUMNS = (
     "layer",
@@ -58,8 +59,6 @@ def layer_rows(mapping: NetworkMapping) -> list[tuple[str, ...]]:
 
 def core_cells(mapping: NetworkMapping) -> list[CoreCell]:
     """Return every core with its place, its layers and its fullest resource; empty where nothing was placed."""
-    from qif_deploy.plots.core_map import CoreCell
-
     if mapping.placed is None:
         return []
     cells = []
@@ -95,8 +94,6 @@ def traffic_links(mapping: NetworkMapping) -> list[LinkLoad]:
 
 def mesh_size(mapping: NetworkMapping) -> MeshSize:
     """Return the mesh of one chip."""
-    from qif_deploy.plots.core_map import MeshSize
-
     return MeshSize(columns=mapping.chip.columns, rows=mapping.chip.rows, slots=mapping.chip.cores_per_router)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from qif_deploy.errors import InputError
+from qif_deploy.suggestion import unknown_word
 from qif_deploy.training.models.options import ModelOptions
 from qif_deploy.training.models.resnet import resnet18_spec, resnet19_spec, resnet19_stem64_spec, resnet34_spec
 from qif_deploy.training.models.small import conv_spec, mlp_spec
@@ -57,7 +57,7 @@ def model_spec(
         InputError: an unknown name, an option outside its limits or not of that model, or an input that is too small.
     """
     if name not in MODELS:
-        raise InputError(f"model {name!r} is unknown; use one of {sorted(MODELS)}")
+        raise unknown_word("model", name, sorted(MODELS))
     return MODELS[name](input_spec, ModelOptions(steps=steps, width=width, dropout=dropout, channels=channels, hidden=hidden))
 
 

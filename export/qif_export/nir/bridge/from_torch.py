@@ -21,7 +21,7 @@ from qif_export.nir.bridge.cells import QIFCell
 from qif_export.nir.document import Document
 from qif_export.nir.float_write import quadratic_node
 from qif_export.nir.importing.importer import ImportOptions, import_document
-from qif_export.nir.importing.lower import Ends
+from qif_export.nir.importing.walk import Ends
 from qif_export.nir.nodes import QIFInput
 
 

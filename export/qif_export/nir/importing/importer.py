@@ -13,11 +13,13 @@ from qif_deploy.neuron.params import ResetMode
 from qif_export.nir.document import Document, FileKind, load_document
 from qif_export.nir.float_facts import FloatFacts
 from qif_export.nir.importing.conventions import Convention, Reading
-from qif_export.nir.importing.lower import Ends, InputCoding, lower, wiring_findings
+from qif_export.nir.importing.lower import lower
 from qif_export.nir.importing.parse import parse_node
 from qif_export.nir.importing.parts import InputPort, Integrator, Neuron, NeuronKind, Part, Quadratic
 from qif_export.nir.importing.recognise import recognise
 from qif_export.nir.importing.subgraphs import dissolve
+from qif_export.nir.importing.walk import Ends, InputCoding
+from qif_export.nir.importing.wiring import wiring_findings
 from qif_export.nir.network_facts import KEY
 from qif_export.nir.node_fields import NodeFields
 

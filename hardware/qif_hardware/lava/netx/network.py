@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from qif_deploy.errors import UnsupportedError
-from qif_deploy.fixedpoint import NumberFormat, RoundingMode
+from qif_deploy.fixedpoint import FORMAT_WIDTHS, NumberFormat, RoundingMode
 from qif_deploy.ir.nodes import ConvGeometry, SumPool2d
 from qif_deploy.neuron.constants import CODE_FIELDS, FixedConstants
 from qif_deploy.neuron.params import ResetMode
@@ -172,7 +172,7 @@ def _constants(group: Layer) -> FixedConstants:
     number_format = NumberFormat(
         name="netx",
         rounding=RoundingMode(_text(group["rounding"])),
-        **{key: int(group[key][()]) for key in ("weight_bits", "coef_bits", "state_bits", "product_bits")},
+        **{key: int(group[key][()]) for key in FORMAT_WIDTHS},
     )
     codes: dict[str, Any] = {key: group[key][()] if key in group else None for key in CODE_FIELDS}
     return FixedConstants(s1=int(group["s1"][()]), reset_mode=ResetMode(_text(group["reset_mode"])), number_format=number_format, **codes)

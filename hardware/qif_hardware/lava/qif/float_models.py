@@ -18,10 +18,10 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
-from qif_deploy.ir.nodes import Reduce
 from qif_deploy.neuron.constants import FixedConstants
 from qif_deploy.neuron.float_step import FloatStep, float_step
-from qif_hardware.lava.qif.process import IN_PORTS, QIF, BranchScale, QIFJoin, Readout, TraceFiles
+from qif_hardware.lava.model_parts import ReducesIntoFile, Trace, joined, opened, record
+from qif_hardware.lava.qif.process import QIF, BranchScale, QIFJoin, Readout
 from qif_hardware.lava.sample_window import SampleWindow
 
 Floats = NDArray[np.float64]
@@ -58,11 +58,6 @@ class AbstractFloatJoin(PyLoihiProcessModel):  # type: ignore[misc]  # Lava ship
     g_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
     h_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
 
-    def _joined(self) -> Floats:
-        branches = self.proc_params["branches"]
-        currents = [scaled(getattr(self, port).recv(), branch) for port, branch in zip(IN_PORTS, branches, strict=False)]
-        return sum(currents[1:], currents[0])
-
 
 class AbstractFloatQIF(PyLoihiProcessModel):  # type: ignore[misc]  # Lava ships no types
     """What one branch and several share; the timing is that of the integer models."""
@@ -75,9 +70,8 @@ class AbstractFloatQIF(PyLoihiProcessModel):  # type: ignore[misc]  # Lava ships
         return float_constants(self.proc_params["constants"])
 
     @cached_property
-    def _trace(self) -> tuple[NDArray[Any], ...]:
-        files: TraceFiles | None = self.proc_params["trace"]
-        return () if files is None else tuple(np.load(file, mmap_mode="r+", allow_pickle=False) for file in files)
+    def _trace(self) -> Trace:
+        return opened(self.proc_params["trace"])
 
     def _advance(self, current: Floats) -> None:
         """Take the summed branches of this Lava step, without bias; send the spikes."""
@@ -90,8 +84,7 @@ class AbstractFloatQIF(PyLoihiProcessModel):  # type: ignore[misc]  # Lava ships
             self.r[...] = self.proc_params["constants"].r0
         step: FloatStep = float_step(self.r, current, spike=lambda u, theta: (u >= theta).astype(np.float64), **self._float_constants)
         self.r[...] = step.r
-        for array, values in zip(self._trace, (current, step.u, step.s), strict=False):
-            array[frame] = values
+        record(self._trace, frame, current, step.u, step.s)
         self.s_out.send(step.s.astype(np.int32))
 
 
@@ -117,34 +110,15 @@ class PyFloatQIFJoin(AbstractFloatQIF, AbstractFloatJoin):
 
     def run_spk(self) -> None:
         """One step."""
-        self._advance(self._joined())
+        self._advance(joined(self, scaled))
 
 
 @implements(proc=Readout, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class PyFloatReadout(AbstractFloatJoin):
+class PyFloatReadout(ReducesIntoFile, AbstractFloatJoin):
     """Integrates into its file, float64."""
-
-    @cached_property
-    def _result(self) -> Floats:
-        return np.load(self.proc_params["readout_file"], mmap_mode="r+", allow_pickle=False)  # type: ignore[no-any-return]  # numpy's stub
-
-    @cached_property
-    def _progress(self) -> NDArray[Any]:
-        return np.load(self.proc_params["progress_file"], mmap_mode="r+", allow_pickle=False)  # type: ignore[no-any-return]  # numpy's stub
 
     def run_spk(self) -> None:
         """Add one frame, or replace the sample's row by it."""
-        current = self._joined() + self.proc_params["bias"]
-        window: SampleWindow = self.proc_params["window"]
-        frame = window.frame(self.time_step)
-        if frame is None:
-            return
-        sample = frame // window.steps
-        match self.proc_params["reduce"]:
-            case Reduce.SUM:
-                self._result[sample] += current
-            case Reduce.LAST:
-                self._result[sample] = current
-        self._progress[0] = frame + 1
+        self._reduce(joined(self, scaled) + self.proc_params["bias"])

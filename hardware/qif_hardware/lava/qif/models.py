@@ -20,10 +20,10 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
 from qif_deploy.fixedpoint import RoundingMode, rshift
-from qif_deploy.ir.nodes import Reduce
 from qif_deploy.neuron.constants import FixedConstants, StepConstants
-from qif_deploy.neuron.fixed_step import FixedStep, fixed_step
-from qif_hardware.lava.qif.process import IN_PORTS, QIF, BranchScale, CodeSource, CurrentOut, QIFJoin, Readout, Relay, TraceFiles
+from qif_deploy.neuron.fixed_step import fixed_step
+from qif_hardware.lava.model_parts import ReducesIntoFile, Trace, joined, opened, record
+from qif_hardware.lava.qif.process import QIF, BranchScale, CodeSource, CurrentOut, QIFJoin, Readout, Relay
 from qif_hardware.lava.sample_window import SampleWindow
 
 Codes = NDArray[Any]
@@ -100,12 +100,6 @@ class AbstractJoin(PyLoihiProcessModel):  # type: ignore[misc]  # Lava ships no 
     g_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
     h_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
 
-    def _joined(self) -> Codes:
-        """Receive every branch and return what they add up to, int64."""
-        branches = self.proc_params["branches"]
-        currents = [scaled(getattr(self, port).recv(), branch) for port, branch in zip(IN_PORTS, branches, strict=False)]
-        return sum(currents[1:], currents[0])
-
 
 class AbstractPyQIF(PyLoihiProcessModel):  # type: ignore[misc]  # Lava ships no types
     """What one branch and several share: held start, reset per sample, the step, the trace."""
@@ -122,12 +116,8 @@ class AbstractPyQIF(PyLoihiProcessModel):  # type: ignore[misc]  # Lava ships no
         return self.proc_params["constants"]  # type: ignore[no-any-return]  # Lava's parameters are untyped
 
     @cached_property
-    def _trace(self) -> tuple[Codes, Codes, Codes] | None:
-        files: TraceFiles | None = self.proc_params["trace"]
-        if files is None:
-            return None
-        i, u, s = (np.load(file, mmap_mode="r+", allow_pickle=False) for file in files)
-        return i, u, s
+    def _trace(self) -> Trace:
+        return opened(self.proc_params["trace"])
 
     def _advance(self, current: Codes) -> None:
         """Take the summed branches of this Lava step, send the spikes."""
@@ -141,13 +131,8 @@ class AbstractPyQIF(PyLoihiProcessModel):  # type: ignore[misc]  # Lava ships no
         i = current + self._constants.bias
         step = fixed_step(self.r.astype(np.int64), i, self._step_constants)
         self.r[...] = step.r
-        self._record(frame, i, step)
+        record(self._trace, frame, i, step.u, step.s)
         self.s_out.send(step.s.astype(np.int32))
-
-    def _record(self, frame: int, i: Codes, step: FixedStep) -> None:
-        if self._trace is not None:
-            for array, values in zip(self._trace, (i, step.u, step.s), strict=True):
-                array[frame] = values
 
 
 @implements(proc=QIF, protocol=LoihiProtocol)
@@ -172,37 +157,18 @@ class PyQIFJoin(AbstractPyQIF, AbstractJoin):
 
     def run_spk(self) -> None:
         """One step."""
-        self._advance(self._joined())
+        self._advance(joined(self, scaled))
 
 
 @implements(proc=Readout, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class PyReadout(AbstractJoin):
+class PyReadout(ReducesIntoFile, AbstractJoin):
     """Integrates into its file, int64."""
-
-    @cached_property
-    def _result(self) -> Codes:
-        return np.load(self.proc_params["readout_file"], mmap_mode="r+", allow_pickle=False)  # type: ignore[no-any-return]  # numpy's stub
-
-    @cached_property
-    def _progress(self) -> Codes:
-        return np.load(self.proc_params["progress_file"], mmap_mode="r+", allow_pickle=False)  # type: ignore[no-any-return]  # numpy's stub
 
     def run_spk(self) -> None:
         """Add one frame, or replace the sample's row by it."""
-        current = self._joined() + self.proc_params["bias"]
-        window: SampleWindow = self.proc_params["window"]
-        frame = window.frame(self.time_step)
-        if frame is None:
-            return
-        sample = frame // window.steps
-        match self.proc_params["reduce"]:
-            case Reduce.SUM:
-                self._result[sample] += current
-            case Reduce.LAST:
-                self._result[sample] = current
-        self._progress[0] = frame + 1
+        self._reduce(joined(self, scaled) + self.proc_params["bias"])
 
 
 @implements(proc=CurrentOut, protocol=LoihiProtocol)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from qif_deploy.errors import InputError, raise_findings
-from qif_deploy.fixedpoint import MAX_SHIFT, NumberFormat, RoundingMode
+from qif_deploy.fixedpoint import FORMAT_WIDTHS, MAX_SHIFT, NumberFormat, RoundingMode
 from qif_deploy.neuron.constants import CODE_FIELDS, FixedConstants
 from qif_deploy.neuron.params import QIFParams, ResetMode
 from qif_deploy.passes.population_codes import population_constants
@@ -96,9 +96,6 @@ def widen(constants: FixedConstants, channels: int) -> FixedConstants:
     return replace(constants, **wide)
 
 
-_WIDTHS = ("weight_bits", "coef_bits", "state_bits", "product_bits")
-
-
 def device_params_of(constants: FixedConstants, branch_shift: int) -> dict[str, Any]:
     """Return what ``export_hdf5`` writes under ``neuron/``: our codes under our names, and ``type = 'QIF'``.
 
@@ -114,7 +111,7 @@ def device_params_of(constants: FixedConstants, branch_shift: int) -> dict[str, 
         "reset_mode": constants.reset_mode.value,
         "format": f.name,
         "rounding": f.rounding.value,
-        **{width: getattr(f, width) for width in _WIDTHS},
+        **{width: getattr(f, width) for width in FORMAT_WIDTHS},
     }
 
 
@@ -127,12 +124,12 @@ def constants_from_device_params(device_params: Mapping[str, Any]) -> tuple[Fixe
     """
     values: dict[str, Any] = {key: value.decode() if isinstance(value, bytes) else value for key, value in device_params.items()}
     optional = {"theta", "u_min"}
-    needed = {"type", "s1", "branch_shift", "reset_mode", "format", "rounding", *_WIDTHS, *CODE_FIELDS} - optional
+    needed = {"type", "s1", "branch_shift", "reset_mode", "format", "rounding", *FORMAT_WIDTHS, *CODE_FIELDS} - optional
     missing = sorted(needed - set(values))
     if values.get("type") != "QIF" or missing:
         raise InputError(f"SLAYER neuron of type {values.get('type')!r} lacks {missing}; only QIF blocks of this project are read")
     number_format = NumberFormat(
-        name=values["format"], rounding=RoundingMode(values["rounding"]), **{width: int(values[width]) for width in _WIDTHS}
+        name=values["format"], rounding=RoundingMode(values["rounding"]), **{width: int(values[width]) for width in FORMAT_WIDTHS}
     )
     codes: dict[str, Any] = {name: values.get(name) for name in CODE_FIELDS}
     constants = FixedConstants(

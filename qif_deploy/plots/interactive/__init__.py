@@ -1,0 +1,1 @@
+"""Charts as plotly figures: plain dictionaries, drawn by plotly's JavaScript in the reader's browser."""
