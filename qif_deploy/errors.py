@@ -18,7 +18,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from itertools import accumulate
 
-
 LONGEST_LINE = 3800
 """Letters of a message, what a terminal shows at once."""
 

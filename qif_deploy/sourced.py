@@ -10,18 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from qif_deploy.errors import InputError
-<<<<<<< HEAD
 from qif_deploy.reading.limits import MAX_TEXT_FILE
 from qif_deploy.reading.plain_file import read_text
 from qif_deploy.reading.toml_text import parse_toml
-=======
 from qif_deploy.suggestion import missing_file, unknown_word
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
->>>>>>> origin/main
 
 
 class Grade(enum.Enum):

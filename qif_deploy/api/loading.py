@@ -23,11 +23,7 @@ from qif_deploy.reading.array_file import read_arrays
 from qif_deploy.shapes import InputCodes
 from qif_deploy.simulate.inputs import encode as encode_floats
 from qif_deploy.simulate.inputs import prepare_inputs
-<<<<<<< HEAD
-=======
-from qif_deploy.simulate.trace import load_arrays
 from qif_deploy.suggestion import missing_file, unknown_word
->>>>>>> origin/main
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,11 +25,7 @@ from qif_deploy.reading.array_file import read_arrays
 from qif_deploy.shapes import InputCodes
 from qif_deploy.simulate.calibrate import calibrate
 from qif_deploy.simulate.inputs import prepare_inputs
-<<<<<<< HEAD
-=======
-from qif_deploy.simulate.trace import load_arrays
 from qif_deploy.suggestion import unknown_word
->>>>>>> origin/main
 from qif_deploy.version import __version__
 
 if TYPE_CHECKING:

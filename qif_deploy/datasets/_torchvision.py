@@ -14,8 +14,8 @@ from qif_deploy.errors import InputError, MissingDependencyError
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")
-"""Those that ``ImageFolder`` lists; others of pillow start programs of their own, as EPS does Ghostscript."""
+FORMATS = ("JPEG", "PNG")
+"""ImageNet has no others. Each reader of pillow more is one more for a damaged file to break; EPS even starts Ghostscript."""
 
 Box = tuple[float, float, float, float]
 """Left, upper, right and lower edge of a part of a picture, in pixels."""

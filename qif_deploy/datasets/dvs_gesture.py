@@ -71,7 +71,10 @@ def read_gesture(file: Path) -> Events:
         raise InputError(f"event file {str(file)!r} is cut off or no plain .npy array; unpack the archive again") from None
     if found is None or found.ndim != 2 or found.shape[1] != 4 or found.dtype.kind not in "iuf":
         raise InputError(f"event file {str(file)!r} holds no numbers (event, 4); give tonic's ibmGesture files")
-    if not np.array_equal(found, np.rint(found)) or np.abs(found).max(initial=0) > MAX_TIME_US // 1000:
+    with np.errstate(invalid="ignore"):  # a signalling NaN is as little a whole number as another
+        whole = np.array_equal(found, np.rint(found))
+    latest = MAX_TIME_US // 1000
+    if not whole or found.max(initial=0) > latest or found.min(initial=0) < -latest:
         raise InputError(f"event file {str(file)!r} holds fractions or times of years, allowed are whole pixels and ms; give tonic's files")
     x, y, p, t_ms = found.astype(np.int64).T
     return Events(x=x, y=y, t_us=t_ms * 1000, p=p, sensor=SENSOR)

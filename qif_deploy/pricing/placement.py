@@ -16,13 +16,10 @@ from numpy.typing import NDArray
 
 from qif_deploy.errors import InputError
 from qif_deploy.ir.graph import QuantizedGraph
-<<<<<<< HEAD
 from qif_deploy.reading.json_text import parse_json
 from qif_deploy.reading.limits import MAX_JSON_FILE
 from qif_deploy.reading.plain_file import read_text
-=======
 from qif_deploy.suggestion import missing_file
->>>>>>> origin/main
 
 Cores = NDArray[np.int64]
 
@@ -60,16 +57,10 @@ def read_placement(path: Path, graph: QuantizedGraph) -> Placement:
     try:
         table = parse_json(read_text(path, most=MAX_JSON_FILE))
     except FileNotFoundError:
-<<<<<<< HEAD
-        raise InputError(f"file {str(path)!r} does not exist; write it with `qif-deploy map`") from None
+        raise missing_file(Path(path), remedy="write it with `qif-deploy map`") from None
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
         raise InputError(f"{where} is not readable JSON ({reason[:200]}); write it with `qif-deploy map`") from None
-=======
-        raise missing_file(Path(path), remedy="write it with `qif-deploy map`") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{where} is not readable JSON ({type(error).__name__}); write it with `qif-deploy map`") from None
->>>>>>> origin/main
     if not isinstance(table, dict):
         raise InputError(f"{where} holds no object; write it with `qif-deploy map`")
     if table.get("fits") is False:

@@ -1,9 +1,10 @@
-"""``.npy`` and ``.npz`` into arrays: never unpickled, and nothing allocated that the file does not hold."""
+"""``.npy`` and ``.npz`` into arrays: never unpickled, and nothing allocated that the file does not hold. And arrays into ``.npz``."""
 
 from __future__ import annotations
 
 import os
 import zipfile
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -43,6 +44,22 @@ def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
         raise InputError(
             f"file {str(path)!r} is not a readable .npy or .npz ({_first_line(error)}); write it with numpy.save or numpy.savez"
         ) from None
+
+
+def write_arrays(stream: BinaryIO, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write a packed ``.npz``; equal arrays give equal bytes, since no member has a date.
+
+    NumPy's own writer leaves its archive open when the disk is full, which is then reported where nobody can catch it.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, values in arrays.items():
+            member = zipfile.ZipInfo(f"{name}.npy")
+            member.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(member, "w", force_zip64=True) as opened:
+                np.lib.format.write_array(opened, np.asanyarray(values), allow_pickle=False)
 
 
 def _archive(stream: BinaryIO, size: int) -> dict[str, NDArray[np.generic]]:
@@ -92,4 +109,4 @@ def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:160]
 
 
-__all__ = ["read_arrays"]
+__all__ = ["read_arrays", "write_arrays"]

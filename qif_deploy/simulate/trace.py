@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from qif_deploy.atomic import atomic_path
 from qif_deploy.errors import InputError
-from qif_deploy.reading.array_file import read_arrays
+from qif_deploy.reading.array_file import read_arrays, write_arrays
 from qif_deploy.shapes import InputCodes, ReadoutCodes, SpikeTrain, TraceCodes
-from qif_deploy.suggestion import missing_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +64,7 @@ class Trace:
         """Write ``vectors.npz``; the file appears whole or not at all."""
         arrays = {f"input/{name}": codes for name, codes in self.inputs.items()} | dict(self.computed())
         with atomic_path(path) as temporary, temporary.open("wb") as stream:
-            np.savez_compressed(stream, **arrays)
+            write_arrays(stream, arrays)
 
     @classmethod
     def load(cls, path: Path) -> Trace:
@@ -97,31 +96,3 @@ class Trace:
             },
             readout=take("readout", np.int64),
         )
-<<<<<<< HEAD
-=======
-
-
-def load_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
-    """Read ``.npy`` (under the name "") or ``.npz``, without unpickling.
-
-    Raises:
-        InputError: missing, unreadable, or not such a file.
-    """
-    try:
-        with path.open("rb") as stream:  # ours to close: numpy leaves a damaged archive open
-            loaded = np.load(stream, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return {"": loaded}
-            with loaded:
-                return {key: loaded[key] for key in loaded.files}
-    except FileNotFoundError:
-        raise missing_file(path) from None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"file {str(path)!r} is not a readable .npy or .npz ({_first_line(error)}); write it with numpy.save or numpy.savez"
-        ) from None
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:160]
->>>>>>> origin/main

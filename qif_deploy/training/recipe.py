@@ -14,13 +14,10 @@ from qif_deploy.datasets.catalogue import EVENT_DATA, LOADERS, STREAMS
 from qif_deploy.datasets.encoders import Encoder
 from qif_deploy.errors import InputError, raise_findings
 from qif_deploy.neuron.params import QIFParams, ResetMode
-<<<<<<< HEAD
 from qif_deploy.reading.limits import MAX_TEXT_FILE
 from qif_deploy.reading.plain_file import read_text
 from qif_deploy.reading.toml_text import parse_toml
-=======
 from qif_deploy.suggestion import missing_file, unknown_word
->>>>>>> origin/main
 from qif_deploy.training.models.registry import MODELS
 from qif_deploy.training.neuron_form import FORMS, NeuronForm, form_name
 from qif_deploy.training.recipe_options import Loss, Optimiser, Precision, Schedule, WindowKind
@@ -246,13 +243,9 @@ def load_recipe(name_or_file: str | Path) -> Recipe:
     if path.suffix != ".toml":
         raise unknown_word("recipe", str(name_or_file), sorted(BUILTIN), also=", or the path of a .toml file")
     try:
-<<<<<<< HEAD
         table = parse_toml(read_text(path, most=MAX_TEXT_FILE))
-=======
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise missing_file(path, remedy=f"check the path, or use one of {', '.join(sorted(BUILTIN))}") from None
->>>>>>> origin/main
     except OSError as error:
         raise InputError(
             f"recipe {str(path)!r} cannot be read: {error.strerror}; check the path, or use one of {sorted(BUILTIN)}"

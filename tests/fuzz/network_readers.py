@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -93,21 +94,28 @@ def _read_netx(path: Path) -> object:
     return read_netx(path)
 
 
-def _checkpoint_seeds() -> tuple[bytes, ...]:
+def save_tiny(path: Path, build: Callable[[Any], Any]) -> None:
+    """Write a checkpoint of the smallest recipe around a network that was never trained."""
     from qif_deploy.reading.toml_text import parse_toml
     from qif_deploy.training.checkpoint import save_checkpoint
     from qif_deploy.training.recipe import parse_recipe
-    from qif_deploy.training.spec import InputSpec
-    from qif_deploy.training.trainer import TrainingMetrics, build_network
+    from qif_deploy.training.trainer import TrainingMetrics
     from tests.core.conftest import RECIPE
 
     recipe = parse_recipe(parse_toml(RECIPE), where="seed")
-    network = build_network(recipe, InputSpec(shape=(1, 8, 8), low=0, high=16, scale=1 / 16, classes=10), seed=0)
     metrics = TrainingMetrics(
         seed=0, accuracy_train=None, accuracy_validation=None, accuracy_test=0.5, rates={}, losses=(1.0,), validation=(), seconds=1.0,
         cpu_seconds=1.0,
     )  # fmt: skip
-    return (written(lambda path: save_checkpoint(path, network, recipe, metrics), ".safetensors"),)
+    save_checkpoint(path, build(recipe), recipe, metrics)
+
+
+def _checkpoint_seeds() -> tuple[bytes, ...]:
+    from qif_deploy.training.spec import InputSpec
+    from qif_deploy.training.trainer import build_network
+
+    spec = InputSpec(shape=(1, 8, 8), low=0, high=16, scale=1 / 16, classes=10)
+    return (written(lambda path: save_tiny(path, lambda recipe: build_network(recipe, spec, seed=0)), ".safetensors"),)
 
 
 def _read_checkpoint(path: Path) -> object:
