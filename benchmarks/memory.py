@@ -6,8 +6,6 @@ for every network. What they take with the engine is a figure of its own.
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import json
 import subprocess
 import sys
@@ -21,6 +19,7 @@ import numba  # noqa: F401
 import numpy as np
 import torch
 from networks import QIF, WINDOW, Model, pair, spec_of
+from peak_memory import forget_peak, status_bytes
 from rivals import conv_graph
 from rows import Row
 
@@ -61,9 +60,9 @@ def _peak(way: str, folder: str, batch: int) -> int:
 
 def measured(way: str, folder: Path, batch: int) -> int:
     """Load the network, forget the peak of loading, run a batch twice, and return the peak above the imports in bytes."""
-    imported = _status("VmRSS")
+    imported = status_bytes("VmRSS")
     _tiny_run(way)
-    before = _status("VmRSS")
+    before = status_bytes("VmRSS")
     if way == "code":
         return before - imported
     settings = json.loads((folder / "model.json").read_text())
@@ -71,7 +70,7 @@ def measured(way: str, folder: Path, batch: int) -> int:
     frames = torch.randint(0, model.codes + 1, (batch, *model.shape), dtype=torch.uint8)
     if way == "engine":
         graph = read_nir(folder / "net.nir")
-        _forget_peak()
+        forget_peak()
         codes = {graph.inputs[0]: np.broadcast_to(frames.numpy(), (model.steps, *frames.shape))}
         with Runner(Engine(graph, torch.device("cpu"))) as runner:
             for _ in range(2):
@@ -80,11 +79,11 @@ def measured(way: str, folder: Path, batch: int) -> int:
         network = SpikingNetwork(spec_of(model), params=QIF, alpha=1.0, surrogate=WINDOW).eval()
         network.load_state_dict(torch.load(folder / "net.pt", mmap=True), assign=False)
         network.to(memory_format=FORMATS[way])
-        _forget_peak()
+        forget_peak()
         with torch.inference_mode():
             for _ in range(2):
                 network(frames.contiguous(memory_format=FORMATS[way]))
-    return _status("VmHWM") - before
+    return status_bytes("VmHWM") - before
 
 
 def _tiny_run(way: str) -> None:
@@ -97,17 +96,6 @@ def _tiny_run(way: str) -> None:
     graph = conv_graph()
     with Runner(Engine(graph, torch.device("cpu"))) as runner:
         list(runner.run({graph.inputs[0]: np.zeros((4, 2, 2, 16, 16), np.int64)}))
-
-
-def _status(field: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * int(next(line.split()[1] for line in lines if line.startswith(field)))
-
-
-def _forget_peak() -> None:
-    gc.collect()
-    ctypes.CDLL("libc.so.6").malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts again from what is resident
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ compares, and reads it again. Memory is the peak above the imports, the network 
 from __future__ import annotations
 
 import argparse
-import ctypes
-import gc
 import json
 import platform
 import subprocess
@@ -22,6 +20,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from peak_memory import forget_peak, status_bytes
 from rows import HEADER, Row
 
 FAMILIES = ("mlp", "conv", "vggsnn", "resnet19", "resnet34")
@@ -100,17 +99,15 @@ def measure(folder: Path, *, vectors: bool) -> dict[str, float]:
     from qif_export.nir.read import read_nir
     from qif_export.nir.write import write_nir
 
-    before = status("VmRSS")
+    before = status_bytes("VmRSS")
     start = time.perf_counter()
     graph = read_nir(folder / "net.nir")
     read = time.perf_counter() - start
     weights = 4 * sum(n.weight.size for n in graph.nodes.values() if isinstance(n, DenseCodes | Conv2dCodes))
-    gc.collect()
-    ctypes.CDLL("libc.so.6").malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from what is resident
+    forget_peak()
     start = time.perf_counter()
     write_nir(graph, folder / "again.nir")
-    found = {"write": time.perf_counter() - start, "read": read, "peak": status("VmHWM") - before, "weights": weights}
+    found = {"write": time.perf_counter() - start, "read": read, "peak": status_bytes("VmHWM") - before, "weights": weights}
     again = read_nir(folder / "again.nir")
     assert again == graph
     assert again.content_hash == graph.content_hash
@@ -135,11 +132,6 @@ def equal_arrays(graph, again) -> int:
     pairs = list(zip(expected.computed(), found.computed(), strict=True))
     assert all(a[0] == b[0] and np.array_equal(a[1], b[1]) for a, b in pairs)
     return len(pairs)
-
-
-def status(field: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * int(next(line.split()[1] for line in lines if line.startswith(field)))
 
 
 def parsed() -> argparse.Namespace:

@@ -12,8 +12,6 @@ taken, the reference simulator runs the same codes; readouts are compared before
 from __future__ import annotations
 
 import argparse
-import ctypes
-import gc
 import json
 import subprocess
 import sys
@@ -24,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from networks import Model, pair
+from peak_memory import forget_peak, status_bytes
 from rows import HEADER, Row
 from timing import best_seconds, machine
 
@@ -135,28 +134,17 @@ def export(network: Path, path: Path) -> dict[str, object]:
     onnx_verify.REFERENCE_PRODUCTS = 0  # so that the engine's code is loaded too
     write_onnx(conv_graph(), path)
     onnx_verify.REFERENCE_PRODUCTS = graded
-    before = _status("VmRSS")
+    before = status_bytes("VmRSS")
     graph = read_nir(network)
-    _forget_peak()
+    forget_peak()
     weights = sum(node.weight.nbytes for node in graph.nodes.values() if isinstance(node, DenseCodes | Conv2dCodes))
     start = time.perf_counter()
     report = write_onnx(graph, path)
     seconds = time.perf_counter() - start
     one = report.details["verified"][0]
-    memory = (_status("VmHWM") - before) / weights
+    memory = (status_bytes("VmHWM") - before) / weights
     sizes = {"weights_mib": weights / 2**20, "mib": path.stat().st_size / 2**20}
     return {"seconds": seconds, "memory": memory, **sizes, **{key: one[key] for key in ("against", "samples", "steps", "spikes")}}
-
-
-def _status(field: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * int(next(line.split()[1] for line in lines if line.startswith(field)))
-
-
-def _forget_peak() -> None:
-    gc.collect()
-    ctypes.CDLL("libc.so.6").malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts again from what is resident
 
 
 if __name__ == "__main__":

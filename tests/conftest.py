@@ -37,6 +37,8 @@ OPTIONAL = (
     "torchvision",
     "z3",
     "networkx",
+    "plotly",
+    "jinja2",
     "PIL",
     "sybil",
 )

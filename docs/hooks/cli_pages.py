@@ -120,16 +120,13 @@ def page_of(verb: Verb, one_means: str) -> Iterator[str]:
 
 
 def table(params: list[Any], context: Any, kind: str) -> Iterator[str]:
-    """Yield a table of arguments or options."""
-    yield f"| {kind} | meaning | default | limits |"
-    yield "| --- | --- | --- | --- |"
-    for param in params:
-        record = param.get_help_record(context)
-        if record is None:
-            continue
-        name, text = record
-        meaning, default, limits = described(text)
-        yield f"| `{_cell(name)}` | {_cell(meaning)} | {_cell(default)} | {_cell(limits)} |"
+    """Yield a table of arguments or options; a column that would be empty is left out."""
+    records = [record for param in params if (record := param.get_help_record(context)) is not None]
+    head = (kind, "meaning", "default", "limits")
+    rows = [(f"`{name}`", *described(text)) for name, text in records]
+    kept = [column for column in range(len(head)) if any(row[column] for row in rows)]
+    for row in (head, ("---",) * len(head), *rows):
+        yield f"| {' | '.join(_cell(row[column]) for column in kept)} |"
 
 
 def described(text: str) -> tuple[str, str, str]:
@@ -151,4 +148,6 @@ def examples(epilog: str) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    """Text for a cell of a table: a bar outside of code would end the cell, one inside of code does not."""
+    parts = text.replace("\n", " ").split("`")
+    return "`".join(part if number % 2 else part.replace("|", "\\|") for number, part in enumerate(parts))

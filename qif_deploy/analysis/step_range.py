@@ -15,6 +15,7 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
 from qif_deploy.analysis.interval import Interval
 from qif_deploy.fixedpoint import RoundingMode, rshift, saturate
@@ -90,6 +91,8 @@ def _rounding_gain(k: FixedConstants, p: Cases) -> Cases:
             return np.where(p < 0, whole, 0)
         case RoundingMode.NEAREST:
             return np.broadcast_to((whole + 1) >> 1, p.shape)
+        case _:
+            assert_never(k.number_format.rounding)
 
 
 def after_reset(k: FixedConstants, u: Interval) -> Interval:

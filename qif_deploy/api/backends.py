@@ -39,7 +39,12 @@ class Backend(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """How to run: torch device of the batched engine, time limit of Lava."""
+    """How to run.
+
+    Args:
+        device: of torch, for the batched engine: ``cpu``, ``cuda`` or ``cuda:0``.
+        time_limit_s: seconds after which a run on Lava is ended.
+    """
 
     device: str = "cpu"
     time_limit_s: float = 300.0

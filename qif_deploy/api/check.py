@@ -33,8 +33,13 @@ def check(
 ) -> CheckReport:
     """List everything that can be said of a file without running it; a float model is quantised for the target first.
 
-    With ``data`` (a data set by name, or a ``.npy``/``.npz`` of codes) the reference also runs its first ``samples`` samples, and the
-    report says how far the proven ranges reach beyond what these reached.
+    Args:
+        path: ``net.nir``, a float model, or an ONNX file that was exported from a network.
+        target: profile whose widths and cores are compared, by name or path; None for the network's own widths (a float model: ``loihi2``).
+        data: data set by name, or a ``.npy``/``.npz`` of codes, that the reference runs, so that the report says how far the proven ranges
+            reach beyond what real inputs reach; None runs nothing.
+        data_root: folder of data sets that no package carries.
+        samples: how many samples of the data.
 
     Raises:
         InputError: the file cannot be read, the target is unknown, or the data do not fit the network.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -16,14 +16,18 @@ from qif_deploy.api.loading import dataset_inputs, load_float_model, load_networ
 from qif_deploy.api.map import DEFAULT_TARGET
 from qif_deploy.api.quantize import quantize_model
 from qif_deploy.api.report import report as write_report
+from qif_deploy.api.report import require_report
 from qif_deploy.api.results import DemoOutcome, VerifyOutcome
 from qif_deploy.api.train import train
+from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.pricing.deployment import Deployment
-from qif_deploy.pricing.energy_report import CountedNetwork, energy_report
+from qif_deploy.pricing.energy_report import CountedNetwork, EnergyReport, energy_report
 from qif_deploy.pricing.neurobench_metrics import neurobench_metrics
-from qif_deploy.pricing.price_list import load_price_list
+from qif_deploy.pricing.price_list import PriceList, load_price_list
+from qif_deploy.shapes import InputCodes
 from qif_deploy.simulate.op_counts import count_operations, tally
 from qif_deploy.simulate.reference import run_reference
+from qif_deploy.simulate.trace import Trace
 
 StageProgress = Callable[[str, float], None]
 
@@ -51,7 +55,6 @@ def demo(
         progress: called with a stage of STAGES and the share of it that is done.
     """
     from qif_export.nir.write import write_nir
-    from qif_export.onnx.write import write_onnx
     from qif_hardware.mapping.mapping import map_network
     from qif_hardware.target import load_target
 
@@ -59,6 +62,7 @@ def demo(
         if progress is not None:
             progress(stage, share)
 
+    require_report()
     start = time.perf_counter()
     profile, price_list = load_target(target), load_price_list(DEFAULT_PRICES)
     folder = make_folder(out)
@@ -82,31 +86,14 @@ def demo(
     write_json(paths["fidelity"], fidelity.as_json())
     report("reference", 1.0)
 
-    checks: dict[str, BackendCheck] = {}
-    for backend in (Backend.BATCHED, Backend.ONNX, Backend.LAVA):
-        if backend is Backend.ONNX:
-            write_onnx(graph, paths["onnx"])
-        stage = backend.value
-        checks[stage] = check_backend(
-            backend,
-            graph,
-            real.codes,
-            trace,
-            how=Execution(),
-            exported=paths["onnx"],
-            progress=partial(report, stage),
-        )
-        report(stage, 1.0)
+    checks = _against_backends(graph, real.codes, trace, onnx=paths["onnx"], report=report)
     write_json(paths["verify"], VerifyOutcome(backends=checks, source=real.source, content_hash=graph.content_hash).as_json())
 
     source_of_spikes = f"counted on {trace.samples} samples of {real.source}"
     mapping = map_network(graph, load_target(DEFAULT_TARGET).cores(), tallies=tally(graph, trace), source=source_of_spikes, grow=True)
     write_json(paths["placement"], mapping.as_json())
     report("map", 1.0)
-    counted = CountedNetwork(
-        graph=graph, layers=count_operations(graph, trace), steps=trace.steps, source=real.source, accuracy=fidelity.accuracy_integer
-    )
-    priced = energy_report(counted, price_list, Deployment(), neurobench=neurobench_metrics(graph, [trace]))
+    priced = _priced(graph, trace, price_list, source=real.source, accuracy=fidelity.accuracy_integer)
     write_json(paths["energy"], priced.as_json())
     report("energy", 1.0)
     page = write_report(folder)
@@ -121,6 +108,28 @@ def demo(
     )
     write_json(folder / "demo.json", outcome.as_json())
     return outcome
+
+
+def _against_backends(
+    graph: QuantizedGraph, codes: Mapping[str, InputCodes], reference: Trace, *, onnx: Path, report: StageProgress
+) -> dict[str, BackendCheck]:
+    """Compare every backend with ``reference``; ONNX runs the file ``onnx``, which is written here."""
+    from qif_export.onnx.write import write_onnx
+
+    checks: dict[str, BackendCheck] = {}
+    for backend in (Backend.BATCHED, Backend.ONNX, Backend.LAVA):
+        if backend is Backend.ONNX:
+            write_onnx(graph, onnx)
+        stage = backend.value
+        checks[stage] = check_backend(backend, graph, codes, reference, how=Execution(), exported=onnx, progress=partial(report, stage))
+        report(stage, 1.0)
+    return checks
+
+
+def _priced(graph: QuantizedGraph, trace: Trace, prices: PriceList, *, source: str, accuracy: float | None) -> EnergyReport:
+    """Count the operations of a run and price them."""
+    counted = CountedNetwork(graph=graph, layers=count_operations(graph, trace), steps=trace.steps, source=source, accuracy=accuracy)
+    return energy_report(counted, prices, Deployment(), neurobench=neurobench_metrics(graph, [trace]))
 
 
 FILES = {

@@ -51,7 +51,21 @@ def diff(
     how: Comparison | None = None,
     progress: Progress | None = None,
 ) -> Fidelity:
-    """Compare float and integer network on a data set (or a ``.npy`` of codes), batch by batch; write ``fidelity.json``."""
+    """Compare float and integer network on real data, batch by batch; write ``fidelity.json``.
+
+    Args:
+        model: the float model: checkpoint, or float NIR file.
+        network: the integer network that was made of it.
+        data: data set by name, or a ``.npy`` of codes; None for the network's own.
+        data_root: folder of data sets that no package carries.
+        samples: how many, from the start; None for all.
+        out: the result; None for ``fidelity.json`` beside the network.
+        how: device, noise floor, accuracy by layer.
+        progress: called with the share done, 0..1.
+
+    Raises:
+        InputError: a file or name that does not fit, or a model and a network of different shape.
+    """
     source, graph = load_float_model(model), load_network(network)
     path = destination(out, default=Path(network).parent / "fidelity.json")
     inputs = input_batches(graph, data=data, samples=samples, data_root=data_root)

@@ -32,10 +32,15 @@ VERIFIED_SAMPLES = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnnxChoices:
-    """Profile, form and outputs of an ONNX file in the words of the command line; see ``qif_export.onnx.options``.
+    """Profile, form and outputs of an ONNX file, in the words of the command line.
 
-    ``states`` is ``("all",)``, ``("none",)`` or names of populations. ``data`` names real inputs to verify on, a data set or a
-    ``.npy``/``.npz`` of codes; without it the network's own data set serves, where it is there.
+    Args:
+        profile: ``exact`` (integers), ``float`` (whole numbers in floats, exact as well) or ``qdq`` (an approximation for vendor flows).
+        form: ``sequence`` (the loop over time is in the file) or ``step`` (one step per call; states go in and out).
+        states: populations whose states the file records: ``("all",)``, ``("none",)`` or names.
+        inline: put the neuron's operators in place instead of calling one local function.
+        data: real inputs to verify on, a data set or a ``.npy``/``.npz`` of codes; None for the network's own data set, where it is there.
+        data_root: folder of data sets that no package carries.
     """
 
     profile: str = "exact"
@@ -62,6 +67,11 @@ def export(
         out: the file or folder; default: beside the network.
         input: codes for the golden vectors of a bundle; default: drawn over the declared range, seeded.
         onnx: for ``onnx`` alone; None for the defaults.
+
+    Raises:
+        InputError: a file, name or choice that does not fit.
+        UnsupportedError: the format cannot carry the network; all findings at once.
+        BackendError: the file that was written does not give the reference's arrays.
     """
     if onnx is not None and to != "onnx":
         raise InputError(f"profile, form, states, inline and data are choices of ONNX files, not of {to!r}; leave them out")

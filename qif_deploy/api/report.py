@@ -83,6 +83,11 @@ def report(run: Path, *, out: Path | None = None, figures: FigureFormat | None =
     )
 
 
+def require_report() -> None:
+    """Raise MissingDependencyError where the page cannot be made; asked before a long run that ends with it."""
+    import qif_deploy.reporting.html  # noqa: F401  # it imports what the page needs
+
+
 def _draw(page: Page, folder: Path, kind: FigureFormat) -> tuple[Path, ...]:
     """Write every chart as a figure for papers; each appears whole or not at all."""
     from qif_deploy.plots.paper_figures import paper_figure

@@ -26,6 +26,21 @@ def run(
     """Execute an integer network and write ``vectors.npz``.
 
     An exported ONNX file is run as it is by the backend ``onnx``; the other backends run the network that it holds.
+
+    Args:
+        network: ``net.nir``, or an ONNX file that was exported from one.
+        backend: ``reference``, ``batched``, ``onnx``, ``onnx-reference``, ``nir`` or ``lava``.
+        input: ``.npy`` of integer codes ``(time, batch, ...)``, or ``(batch, ...)`` to be held; ``.npz`` for several inputs.
+        out: the vectors; None for ``vectors.npz`` beside the network.
+        steps: T; None for what the network was made for. More than its proof covers is refused.
+        encode: the input holds floats that are to be turned into codes.
+        how: device and time limit.
+        progress: called with the share done, 0..1.
+
+    Raises:
+        InputError: a file, a name, or codes that do not fit the network.
+        MissingDependencyError: the backend's package is not installed.
+        BackendError: the backend failed while running.
     """
     how = Execution() if how is None else how
     chosen = parse_backend(backend)

@@ -38,11 +38,14 @@ def verify(
         data_root: folder of data sets that no package carries.
         input: file of codes instead of a data set.
         samples: how many.
-        backends: which; None for those of COMPARED, or for none where ``files`` are given.
+        backends: which; None for batched, onnx, nir and lava, or for none where ``files`` are given.
         files: exported ``.onnx`` and ``.nir`` files of the network, and ``.npz`` vectors of anybody's run of it.
         out: the result.
         how: device and limits.
-        progress: called with the share done.
+        progress: called with the share done, 0..1.
+
+    Raises:
+        InputError: a file or name that does not fit. A backend that is missing or fails is reported, not raised.
     """
     how = Execution() if how is None else how
     given = tuple(require_kind(path) for path in files)

@@ -1,4 +1,7 @@
-"""The verbs as Typer's commands: help with examples, set as it was written, and shown without loading what converts values."""
+"""The verbs as Typer's commands: help with examples, set as it was written, and shown without loading what converts values.
+
+The context that Typer hands over is of a class that is not its public ``Context``, hence ``Any``.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def epilog(verb: str) -> str:
 class Verb(TyperCommand):
     """A verb; its epilog is printed line by line, where Click would make one paragraph of it."""
 
-    def format_epilog(self, ctx: typer.Context, formatter: Any) -> None:
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write the examples as they are."""
         del ctx
         if self.epilog:
@@ -36,7 +39,7 @@ class Verb(TyperCommand):
 class Verbs(TyperGroup):
     """All verbs. A help text is answered before any option is converted, which would load pydantic: half of its time."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Show the help of the verb where it is asked for; else parse."""
         asked = None if ctx.resilient_parsing else self._asked(ctx, args[: args.index("--")] if "--" in args else args)
         if asked is not None:
@@ -50,7 +53,7 @@ class Verbs(TyperGroup):
         verb = self.commands.get(args[0])
         return None if verb is None or set(HELP_FLAGS).isdisjoint(args) else type(ctx)(verb, info_name=args[0], parent=ctx)
 
-    def format_epilog(self, ctx: typer.Context, formatter: Any) -> None:
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write the epilog as it is."""
         del ctx
         if self.epilog:

@@ -59,7 +59,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "report": (
         "qif-deploy report runs/mine",
-        "qif-deploy report runs/mine --figures svg         # and every chart for papers",
+        "qif-deploy report runs/mine --figures svg    # and every chart for papers",
     ),
     "targets": (
         "qif-deploy targets",

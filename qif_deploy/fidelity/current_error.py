@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
 from qif_deploy.fidelity.bound import Sources
 from qif_deploy.fidelity.finding import Finding, Severity
@@ -75,6 +76,8 @@ class CurrentErrors:
                 sums = dense(merged, branch.ideal_weight)
             case Conv2dCodes():
                 sums = conv2d(merged, branch.ideal_weight, branch.node.geometry)
+            case _:
+                assert_never(branch.node)
         return sums.reshape(*signal.shape[:2], *sums.shape[1:]) * 2.0**branch.shift
 
     def _signal(self, name: str) -> Course:

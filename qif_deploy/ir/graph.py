@@ -29,6 +29,7 @@ from qif_deploy.ir.nodes import (
     ReadoutCodes,
 )
 from qif_deploy.ir.shape_inference import infer_shapes
+from qif_deploy.rebuilding import Rebuilt
 from qif_deploy.shapes import Shape
 
 N = TypeVar("N", bound=Node)
@@ -36,7 +37,7 @@ Edge = tuple[str, str]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Wiring(Generic[N]):
+class _Wiring(Rebuilt, Generic[N]):
     """Named nodes and edges. ``order`` is topological and follows the order of ``nodes`` where edges leave a choice."""
 
     nodes: Mapping[str, N]

@@ -16,6 +16,7 @@ from qif_deploy.errors import GraphError
 from qif_deploy.fixedpoint import MAX_SHIFT
 from qif_deploy.neuron.constants import FixedConstants
 from qif_deploy.neuron.params import QIFParams
+from qif_deploy.rebuilding import Rebuilt
 from qif_deploy.shapes import ChannelCodes, ChannelFloats, Shape, frozen
 
 Pair = tuple[int, int]
@@ -30,7 +31,7 @@ class Reduce(enum.Enum):
     LAST = "last"
 
 
-class _ValueEquality:
+class _ValueEquality(Rebuilt):
     """Equality by value over array fields, defined once for all nodes."""
 
     __slots__ = ()

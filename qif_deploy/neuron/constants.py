@@ -11,6 +11,7 @@ import numpy as np
 from qif_deploy.errors import FormatError, raise_findings
 from qif_deploy.fixedpoint import MAX_SHIFT, NumberFormat, RoundingMode
 from qif_deploy.neuron.params import ResetMode
+from qif_deploy.rebuilding import Rebuilt
 from qif_deploy.shapes import ChannelCodes, channelwise, frozen
 
 
@@ -32,7 +33,7 @@ class StepConstants:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FixedConstants:
+class FixedConstants(Rebuilt):
     """Codes of one population, int64 of shape ``(channel,)`` except ``s1``.
 
     ``theta`` is None for a population that does not spike (then ``s = 0`` and ``r' = u``); ``u_min`` is an optional

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qif_deploy.errors import InputError, raise_findings
+from qif_deploy.rebuilding import Rebuilt
 from qif_deploy.shapes import ChannelFloats, frozen
 
 Scalar = float | ChannelFloats
@@ -22,7 +23,7 @@ class ResetMode(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class QIFParams:
+class QIFParams(Rebuilt):
     """``u = (c2 r + c1) r + c0 + x``; spike at ``u >= theta``; then the reset. LIF is the case ``c2 = 0``.
 
     Symbols as in docs/numerics.md, section 1. Every array is float64 of shape ``(channel,)``, or ``(1,)`` for one

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from typing_extensions import assert_never
 
 from qif_deploy.errors import FormatError
 from qif_deploy.fixedpoint import MAX_SHIFT, NumberFormat, above_codes, ceil_codes, rint_codes, saturate, shift_for
@@ -94,6 +95,8 @@ def code_synapse(branch: Branch, delta: ChannelFloats, shift: int, under: Synaps
             coded: DenseCodes | Conv2dCodes = DenseCodes(weight=weight, shift=shift)
         case Conv2d():
             coded = Conv2dCodes(weight=weight, shift=shift, geometry=branch.synapse.geometry)
+        case _:
+            assert_never(branch.synapse)
     mean, power = (None, None) if moments is None else moments
     return SynapseCoding(codes=coded, clipped=clipped, clip_error=clip_error, shift_of_mean=mean, noise_power=power)
 

@@ -22,7 +22,7 @@ class HeatMap:
 class Course:
     """Membrane of one neuron over the steps in both networks, in float units.
 
-    ``bound`` is how far rounding reaches from the float course; spikes are 0 or 1 per step.
+    ``bound`` is the distance from the float course that is explained; spikes are 0 or 1 per step.
     """
 
     u_float: tuple[float, ...]

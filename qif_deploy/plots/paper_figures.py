@@ -82,7 +82,7 @@ def _draw_heat_map(axes: Axes, chart: HeatMap) -> None:
 def _draw_course(axes: Axes, chart: Course) -> None:
     steps = np.arange(len(chart.u_float))
     exact, bound = np.array(chart.u_float), np.array(chart.bound)
-    axes.fill_between(steps, exact - bound, exact + bound, color="tab:blue", alpha=0.15, label="reach of rounding")
+    axes.fill_between(steps, exact - bound, exact + bound, color="tab:blue", alpha=0.15, label="explained")
     axes.plot(steps, exact, "o-", color="tab:blue", label="float")
     axes.plot(steps, chart.u_integer, "D--", color="tab:orange", fillstyle="none", label="integer")
     axes.axhline(chart.theta, color="tab:red", linestyle=":", label="threshold")

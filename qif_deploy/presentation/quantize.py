@@ -22,8 +22,10 @@ def quantize_table(outcome: QuantizeOutcome, *, verbose: bool = False) -> Render
         bound = ", ".join(f"{limit}: {n}" for limit, n in row["bound_by"].items())
         shifts = ", ".join(f"{branch}: {k}" for branch, k in row["branch_shifts"].items())
         table.add_row(name, str(row["s1"]), str(row["level"]), shifts, f"{row['delta_median']:.3g}", f"{row['noise']:.2g}", bound)
-    columns = ("synapse", "bits", "shift", "largest code, median", "clipped", "largest clipped by")
-    coded = new_table(columns, "weights", numbers=columns[1:])
+    fields = ("synapse", "bits", "shift", "largest code, median", "clipped", "largest clipped by")
+    widths = outcome.widths
+    size = "" if widths is None else f", {widths.weight_bytes:,} bytes of at most {widths.budget_bytes:,}"
+    coded = new_table(fields, f"weights{size}", numbers=fields[1:])
     for name, synapse in outcome.report.synapses.items():
         row = synapse.as_json()
         cells = (

@@ -40,7 +40,18 @@ class CountedNetwork:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnergyReport:
-    """See the module's head. ``others`` are the other packaged estimators on the same counts: how far they differ is part of the answer."""
+    """Energy of a network by the chosen estimator, and what it is to be read beside.
+
+    Args:
+        network: the network and its counted operations.
+        estimate: by the chosen price list.
+        others: by the other packaged lists on the same counts: how far they differ is part of the answer.
+        twins: the same topology as LIF, ANN and QNN.
+        time: of a step and of an inference; None where nothing tells.
+        deployment: cores and chips in use.
+        routes: messages and hops per layer; None without a placement.
+        neurobench: metrics by NeuroBench's rules.
+    """
 
     network: CountedNetwork
     estimate: EnergyEstimate

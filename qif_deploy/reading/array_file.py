@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from qif_deploy.errors import InputError
 from qif_deploy.reading.limits import ALWAYS_READ_ARRAYS, MAX_ARRAYS, may_expand_to
 from qif_deploy.reading.plain_file import open_plain
+from qif_deploy.suggestion import missing_file
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 """By version; 3.0 differs by names of record fields that are not ASCII, and no record is read here."""
@@ -32,12 +33,14 @@ def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
     try:
         with open_plain(path) as stream:
             size = os.fstat(stream.fileno()).st_size
-            if stream.read(4) in (b"PK\x03\x04", b"PK\x05\x06"):
+            if (magic := stream.read(4)) in (b"PK\x03\x04", b"PK\x05\x06"):
                 return _archive(stream, size)
+            if magic != b"\x93NUM":
+                raise ValueError("it begins as neither")
             stream.seek(0)
             return {"": _array(stream, size)}
     except FileNotFoundError:
-        raise InputError(f"file {str(path)!r} does not exist; check the path") from None
+        raise missing_file(path) from None
     except MemoryError:
         raise InputError(f"file {str(path)!r} holds more than fits into memory; split it into fewer samples") from None
     except Exception as error:  # damage makes zipfile, its packers and NumPy's header reader raise a dozen types

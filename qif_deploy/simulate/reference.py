@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
 from qif_deploy.errors import BackendError
 from qif_deploy.ir.graph import QuantizedGraph
@@ -44,6 +45,8 @@ def run_reference(graph: QuantizedGraph, inputs: Mapping[str, InputCodes]) -> Tr
             case ReadoutCodes():
                 i = sum(feeding[1:], feeding[0]) + node.bias
                 readout = i.sum(axis=0) if node.reduce is Reduce.SUM else i[-1]
+            case _:
+                assert_never(node)
     assert readout is not None
     return Trace(inputs=inputs, populations=populations, readout=readout)
 
@@ -60,6 +63,8 @@ def _per_step(node: DenseCodes | Conv2dCodes | SumPool2d | Flatten, x: Codes) ->
             out = sum_pool2d(merged, node.kernel, node.stride)
         case Flatten():
             out = merged.reshape(merged.shape[0], -1)
+        case _:
+            assert_never(node)
     return out.reshape(*x.shape[:2], *out.shape[1:])
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from qif_deploy.atomic import atomic_path
 from qif_deploy.errors import InputError
 from qif_deploy.reading.array_file import read_arrays, write_arrays
+from qif_deploy.rebuilding import Rebuilt
 from qif_deploy.shapes import InputCodes, ReadoutCodes, SpikeTrain, TraceCodes
 
 
@@ -27,7 +28,7 @@ class PopulationTrace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
+class Trace(Rebuilt):
     """One run: inputs as codes, every population in topological order, and the readout ``(batch, class)`` int64."""
 
     inputs: Mapping[str, InputCodes]

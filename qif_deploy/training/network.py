@@ -139,3 +139,5 @@ def _stateless(layer: ConvLayer | DenseLayer | PoolLayer | FlattenLayer) -> torc
             return torch.nn.AvgPool2d(layer.kernel)
         case FlattenLayer():
             return torch.nn.Flatten()
+        case _:
+            assert_never(layer)

@@ -24,7 +24,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "qif-deploy train --recipe digits_": ("digits_lif", "digits_roots"),
     "qif-deploy quantize --target loihi": ("loihi1", "loihi2", "loihi2-brief", "loihi2-lava"),
     "qif-deploy verify net.nir --backend ": values.COMPARED,
-    "qif-deploy run --backend o": ("onnx",),
+    "qif-deploy run --backend o": ("onnx", "onnx-reference"),
     "qif-deploy export net.nir --to n": ("nir", "netx"),
     "qif-deploy export net.nir --to onnx --profile ": values.PROFILES,
     "qif-deploy energy net.nir --prices loihi1": ("loihi1-fitted", "loihi1-published"),

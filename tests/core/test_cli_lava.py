@@ -34,6 +34,6 @@ def test_the_bundle_is_written_once_and_checks_itself(tiny: Artefacts, tmp_path:
     bundle = json.loads((tmp_path / "bundle" / "bundle.json").read_text())
     assert set(bundle["files"]) | {"bundle.json"} == {path.name for path in (tmp_path / "bundle").iterdir()} == set(result.json["files"])
     done = subprocess.run([sys.executable, "-I", tmp_path / "bundle" / "compare.py"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.strip()) == (0, "6 of 10 arrays given, all equal")
+    assert (done.returncode, done.stdout.strip()) == (0, "6 of 10 arrays computed by the operation lists, all equal")
     assert_one_line(cli(*words), "cannot write bundle", "no empty folder")
     assert_one_line(cli("export", tiny.network, "--to", "onnx", "--input", tiny.codes), "--input", "--to loihi2-bundle")

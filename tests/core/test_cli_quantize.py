@@ -61,7 +61,10 @@ def test_bias_correction_is_told_per_channel_and_changes_biases_only_where_it_mu
 
 def test_a_memory_budget_travels_with_the_artefact(tiny: Artefacts, tmp_path: Path) -> None:
     budget = WEIGHTS // 2
-    told = quantized(tiny, tmp_path / "net.nir", "--memory-budget", budget, "--calibration-samples", 40)["mixed_width"]
+    flags = ("--memory-budget", budget, "--calibration-samples", 40)
+    result = cli("quantize", tiny.model, "--out", tmp_path / "net.nir", "--json", *flags)
+    told = result.json["mixed_width"]
+    assert f"{told['weight_bytes']:,} bytes of at most {budget:,}" in " ".join(result.err.split())
     assert told["weight_bytes"] <= told["budget_bytes"] == budget
     network = read_nir(tmp_path / "net.nir")
     widths = json.loads(network.provenance["weight_bits"])

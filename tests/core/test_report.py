@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import qif_deploy
+from qif_deploy.api.loading import load_network
 from qif_deploy.simulate.trace import Trace
 from qif_deploy.wording import joules, percent
 from tests.core.cli_runner import assert_one_line, cli, contents
@@ -131,6 +133,20 @@ def test_a_backend_that_did_not_run_is_no_success(run_copy: Path) -> None:
     result = cli("report", run_copy, "--json", "-q")
     assert result.json["sections"]["backends"] == {"status": "look", "verdict": "exact: batched, onnx; not shown: lava"}
     assert "not run: Lava is not installed" in (run_copy / "report.html").read_text()
+
+
+def test_histograms_count_every_weight_and_every_state_in_its_bin(made_run: Path, tmp_path: Path) -> None:
+    outcome = qif_deploy.report(made_run, out=tmp_path / "page.html")
+    codes = next(section for section in outcome.sections if section.key == "codes")
+    weights, states = codes.galleries
+    network, trace = load_network(made_run / "net.nir"), Trace.load(made_run / "vectors.npz")
+    for view in weights.views:
+        expected = Counter(network.nodes[view.label].weight.ravel().tolist())
+        assert dict(zip(view.chart.positions, view.chart.counts, strict=True)) == {code: expected[code] for code in range(-127, 128)}
+    for view in states.views:
+        values = trace.populations[view.label].u.ravel().tolist()
+        expected = Counter(u.bit_length() if u >= 0 else -(-u).bit_length() for u in values)
+        assert dict(zip(view.chart.positions, view.chart.counts, strict=True)) == {k: expected[k] for k in range(-23, 24)}
 
 
 @pytest.mark.parametrize("kind", ["png", "svg"])

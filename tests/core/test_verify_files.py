@@ -42,6 +42,40 @@ def test_what_was_exported_holds(tiny: Artefacts, tmp_path: Path, check: Callabl
         assert (found.exact, found.stored) == (True, None), path
 
 
+@pytest.mark.parametrize(("profile", "form"), [("exact", "step"), ("float", "sequence"), ("float", "step")])
+def test_an_exact_export_of_any_kind_holds(
+    tiny: Artefacts, tmp_path: Path, check: Callable[[Path], FileCheck], profile: str, form: str
+) -> None:
+    path = tmp_path / "net.onnx"
+    assert cli("export", tiny.network, "--to", "onnx", "--profile", profile, "--form", form, "--out", path, "-q").code == 0
+    found = check(path)
+    assert (found.exact, found.stored) == (True, None), found
+
+
+def test_an_approximation_holds_the_network_and_computes_another(
+    tiny: Artefacts, tmp_path: Path, check: Callable[[Path], FileCheck]
+) -> None:
+    assert cli("export", tiny.network, "--to", "onnx", "--profile", "qdq", "--out", tmp_path / "net.onnx", "-q").code == 0
+    found = check(tmp_path / "net.onnx")
+    assert (found.exact, found.stored) == (False, None)
+    assert found.run.comparison is not None
+    assert found.run.comparison.first_mismatch is not None
+
+
+@pytest.mark.parametrize("states", [["none"], ["qif2"]])
+def test_states_that_a_file_leaves_out_are_no_difference_and_no_evidence(
+    tiny: Artefacts, tmp_path: Path, check: Callable[[Path], FileCheck], states: list[str]
+) -> None:
+    path = tmp_path / "net.onnx"
+    chosen = [word for name in states for word in ("--states", name)]
+    assert cli("export", tiny.network, "--to", "onnx", *chosen, "--out", path, "-q").code == 0
+    found = check(path)
+    assert (found.exact, found.stored) == (None, None)
+    assert found.run.comparison is not None
+    assert found.run.comparison.first_mismatch is None
+    assert "it has no states of ['qif1'" in str(found.run.comparison.reason)
+
+
 @settings(max_examples=12)
 @given(where, st.integers(0, 31))
 def test_one_bit_of_a_weight_in_a_nir_file(tiny: Artefacts, check: Callable[[Path], FileCheck], at: tuple[str, float], bit: int) -> None:

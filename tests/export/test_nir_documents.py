@@ -129,7 +129,7 @@ def test_the_proposal_holds(tmp_path, monkeypatch) -> None:
     from nir.ir.node import NIRNode
 
     text = (Path(__file__).resolve().parents[2] / "docs" / "nir-proposal.md").read_text()
-    node_class, tests = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    node_class, tests = re.findall(r"```py\n(.*?)```", text, re.DOTALL)
     names = {"np": np, "nir": nir, "pytest": pytest, "tempfile": tempfile, "dataclass": dataclass, "Optional": Optional, "NIRNode": NIRNode}
     exec(node_class, names)
     for place in (nir, nir.ir):

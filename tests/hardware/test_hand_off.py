@@ -165,7 +165,7 @@ def test_the_contract_holds_every_value_of_the_golden_vectors(tmp_path):
 def test_the_script_checks_the_bundle_and_what_hardware_returns(tmp_path):
     folder = tmp_path / "bundle"
     _, trace = written(chain(), folder, steps=4)
-    assert ended(folder) == (0, "6 of 10 arrays given, all equal")
+    assert ended(folder) == (0, "6 of 10 arrays computed by the operation lists, all equal")
     trace.save(tmp_path / "returned.npz")
     assert ended(folder, str(tmp_path / "returned.npz")) == (0, "10 of 10 arrays given, all equal")
     wrong = {"q2/u": trace.populations["q2"].u.copy(), "q1/s": trace.populations["q1"].s[:2], "nothing": np.zeros(1)}

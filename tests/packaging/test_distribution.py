@@ -78,7 +78,8 @@ def test_a_wheel_runs_without_the_checkout(built: Built, tmp_path: Path) -> None
         wheel.extractall(tmp_path / "site")
     script = (
         "import sys; sys.path.insert(0, 'site'); import qif_deploy, qif_hardware\n"
-        "from qif_deploy.cli import main; print(qif_deploy.__file__, qif_hardware.__file__); sys.argv = ['qif-deploy', 'targets', '--json']; main()"
+        "print(qif_deploy.__file__, qif_hardware.__file__)\n"
+        "from qif_deploy.cli import main; sys.argv = ['qif-deploy', 'targets', '--json']; main()"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
 import traceback
 from pathlib import Path
 
-import numpy as np
-
 from qif_deploy.errors import BackendError, BackendTimeout, MissingDependencyError, UnsupportedError
 from qif_deploy.simulate.reference import run_reference
 from qif_deploy.simulate.trace import Trace
-from qif_export.nir.write import write_nir
 from tests.soak.cases import Case
+from tests.soak.kept import keep
 from tests.soak.outcome import BAD, Outcome, Verdict, first_difference
 from tests.soak.way import Way
 from tests.soak.ways import Changed, expected, run, taken
@@ -55,14 +52,3 @@ def attempt(way: Way, case: Case, reference: Trace, failures: Path) -> Outcome:
     if verdict in BAD:
         keep(outcome, part, failures)
     return outcome
-
-
-def keep(outcome: Outcome, case: Case, failures: Path) -> Path:
-    """Write network, input and what happened into a folder of their own."""
-    folder = failures / f"seed{case.seed}-{case.number}-{outcome.way}"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_nir(case.graph, folder / "net.nir")
-    np.savez(folder / "input.npz", **case.inputs)
-    again = f"python -m tests.soak --seed {case.seed} --only {case.number} --backend {outcome.way}"
-    (folder / "what.json").write_text(json.dumps(outcome.as_json() | {"again": again}, indent=2), encoding="utf-8")
-    return folder

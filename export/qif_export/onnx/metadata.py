@@ -193,4 +193,4 @@ def _name(value: Any) -> str:
     return value
 
 
-__all__ = ["PREFIX", "SCHEMA", "OnnxInterface", "dump", "from_metadata", "sealed", "to_metadata"]
+__all__ = ["DIGEST", "PREFIX", "SCHEMA", "OnnxInterface", "dump", "from_metadata", "sealed", "to_metadata"]

@@ -10,27 +10,46 @@ from qif_deploy.errors import InputError
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_export.onnx._onnx import onnx
 from qif_export.onnx.load import load_model, tensor_values
+from qif_export.onnx.metadata import DIGEST, PREFIX, from_metadata
 from qif_export.onnx.model import to_onnx
+from qif_export.onnx.options import OnnxOptions
 from qif_export.stored_difference import StoredDifference, first_difference
+
+NO_PART = (DIGEST, PREFIX + "measured")
+"""Entries that are no part of the network: what an approximation was measured to be off by, and the hash over the others."""
 
 
 def onnx_difference(path: Path, graph: QuantizedGraph) -> StoredDifference | None:
     """Return the first tensor, operator or fact of ``path`` that differs from the exporter's model of ``graph``.
+
+    That model is made with the choices (profile, form, recorded states) that the file says it was made with, or with the defaults
+    where it says nothing that can be read.
 
     Raises:
         InputError: the file cannot be read as ONNX.
         UnsupportedError: ONNX cannot carry the network, so no file can be its export.
     """
     try:
-        found = _entries(load_model(path), path)
+        model = load_model(path)
+        found = _entries(model, path)
     except InputError as error:
         raise InputError(f"ONNX file {str(path)!r}: {error}") from None
-    return first_difference(_entries(to_onnx(graph), path), found)
+    return first_difference(_entries(to_onnx(graph, _options(model, graph)), path), found)
+
+
+def _options(model: Any, graph: QuantizedGraph) -> OnnxOptions:
+    """Return the choices that the file names; a damaged or foreign file, or one of other populations, names none."""
+    try:
+        options = from_metadata({entry.key: entry.value for entry in model.metadata_props}).options
+        options.recorded(graph)
+    except InputError:
+        return OnnxOptions()
+    return options
 
 
 def _entries(model: Any, path: Path) -> dict[str, Any]:
     """Everything in ``model``; values that lie outside it are looked for beside ``path``."""
-    found: dict[str, Any] = {f"metadata {entry.key}": entry.value for entry in model.metadata_props}
+    found: dict[str, Any] = {f"metadata {entry.key}": entry.value for entry in model.metadata_props if entry.key not in NO_PART}
     for place, graph in _graphs(model.graph, ""):
         for tensor in graph.initializer:
             found[f"{place}tensor {tensor.name}"] = tensor_values(tensor, path)

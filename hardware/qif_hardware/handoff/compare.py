@@ -112,7 +112,8 @@ def main(arguments: list[str]) -> int:
         return 2
     lines = differences(golden, returned)
     missing = [name for name in golden if name not in returned]
-    print("\n".join(lines) or f"{len(returned)} of {len(golden)} arrays given, all equal")
+    how = "given" if arguments else "computed by the operation lists"
+    print("\n".join(lines) or f"{len(returned)} of {len(golden)} arrays {how}, all equal")
     if missing and arguments:
         print("not given:", ", ".join(missing))
     return 1 if lines else 0

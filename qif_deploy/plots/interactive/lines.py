@@ -9,7 +9,7 @@ from qif_deploy.plots.interactive.parts import NAMED_COLUMNS, Figure, axis, layo
 
 
 def course(chart: Course) -> Figure:
-    """Both courses over the reach of rounding, the threshold, and the spikes of each in a row above."""
+    """Both courses over what is explained of their distance, the threshold, and the spikes of each in a row above."""
     steps = list(range(len(chart.u_float)))
     upper = [u + b for u, b in zip(chart.u_float, chart.bound, strict=True)]
     lower = [u - b for u, b in zip(chart.u_float, chart.bound, strict=True)]
@@ -17,7 +17,7 @@ def course(chart: Course) -> Figure:
     rise = 0.08 * ((top - min(*lower, *chart.u_integer, chart.theta)) or 1.0)
     data: list[dict[str, Any]] = [
         {
-            "type": "scatter", "mode": "lines", "name": "reach of rounding", "x": [*steps, *reversed(steps)],
+            "type": "scatter", "mode": "lines", "name": "explained", "x": [*steps, *reversed(steps)],
             "y": [*upper, *reversed(lower)], "fill": "toself", "fillcolor": "var(--band)", "line": {"width": 0}, "hoverinfo": "skip",
         },
         {

@@ -52,10 +52,21 @@
   }
 
   function drawShown(gallery) {
-    shown(gallery).forEach((view) => {
-      const chart = view.querySelector(".chart");
+    shown(gallery).forEach((view) => draw(view.querySelector(".chart")));
+  }
+
+  // A chart is drawn when the reader comes near it; its place is kept before.
+  const near = new IntersectionObserver((entries) => {
+    entries.filter((entry) => entry.isIntersecting).forEach((entry) => {
+      near.unobserve(entry.target);
+      drawShown(entry.target);
+    });
+  }, { rootMargin: "600px" });
+
+  function makeRoom() {
+    document.querySelectorAll(".chart").forEach((chart) => {
+      chart.style.minHeight = figures[chart.id].layout.height + "px";
       chart.hidden = false;
-      draw(chart);
     });
   }
 
@@ -93,6 +104,7 @@
     printing = true;
     document.querySelectorAll("details:not([open])").forEach((part) => { part.open = true; part.dataset.opened = ""; });
     root.dataset.print = "";
+    if (window.Plotly) { document.querySelectorAll(".gallery").forEach(drawShown); }
     redraw();
   }
 
@@ -119,7 +131,8 @@
     try {
       await library();
       document.getElementById("no-charts").hidden = true;
-      galleries.forEach(drawShown);
+      makeRoom();
+      galleries.forEach((gallery) => near.observe(gallery));
       root.dataset.charts = "ready";
     } catch {
       document.querySelectorAll(".chart").forEach((chart) => { chart.hidden = true; });

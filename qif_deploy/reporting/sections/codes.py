@@ -11,6 +11,7 @@ from qif_deploy.ir.nodes import Conv2dCodes, DenseCodes
 from qif_deploy.plots.charts import Histogram, Mark
 from qif_deploy.reporting.blocks import Block, Command, Gallery, Paragraph, Section, Status, Table, View, absent
 from qif_deploy.reporting.run_files import NETWORK, VECTORS, RunFiles
+from qif_deploy.shapes import TraceCodes
 from qif_deploy.simulate.trace import Trace
 
 KEY, TITLE = "codes", "Weights and states"
@@ -91,9 +92,7 @@ def _state_blocks(network: QuantizedGraph, trace: Trace) -> list[Block]:
 
 def _state_view(network: QuantizedGraph, trace: Trace, name: str) -> View:
     states, bits = trace.populations[name].u, network.number_format.state_bits
-    magnitude = np.frexp(np.abs(states.astype(np.float64)))[1].astype(np.int64)  # exact: frexp's exponent is the bit length
-    signed = np.clip(np.sign(states) * magnitude, 1 - bits, bits - 1)
-    counts = np.bincount(signed.ravel() + bits - 1, minlength=2 * bits - 1)
+    counts = sum((_counts_by_bits(step, bits) for step in states), np.zeros(2 * bits - 1, np.int64))  # step by step, for the memory
     positions = range(1 - bits, bits)
     ticks = tuple(Mark(position=k, label=_power(k)) for k in positions if k % 4 == 0)
     theta = network.population(name).constants.theta
@@ -117,6 +116,13 @@ def _state_view(network: QuantizedGraph, trace: Trace, name: str) -> View:
     summary = f"States of {name} in {trace.samples:,} samples: " + "; ".join(f"{key}: {value}" for key, value in facts) + "."
     table = Table(caption=f"States of {name}, codes", columns=("", "value"), rows=tuple(facts), numeric=frozenset({1}))
     return View(key=f"states-{name}", label=name, chart=chart, summary=summary, table=table)
+
+
+def _counts_by_bits(states: TraceCodes, bits: int) -> NDArray[np.int64]:
+    """Count states by sign and bit length, from ``-(bits - 1)`` over 0 to ``bits - 1``."""
+    length = np.frexp(np.abs(states.astype(np.float64)))[1].astype(np.int64)  # exact: the exponent of frexp is the bit length
+    signed = np.clip(np.sign(states) * length, 1 - bits, bits - 1)
+    return np.bincount(signed.ravel() + bits - 1, minlength=2 * bits - 1)
 
 
 def _power(k: int) -> str:

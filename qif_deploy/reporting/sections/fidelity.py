@@ -123,8 +123,8 @@ def _causes(fidelity: Record) -> Table:
         flips, forced = layer.record("flips"), layer.record("forced")
         counts = tuple(f"{flips.whole(key):,}" for key in ("total", "rounding", "choice", "history", "unexplained"))
         rows.append((layer.text("name"), *counts, percent(forced.maybe_number("flips_per_spike"))))
-    columns = ("population", "flips", "rounding", "choice", "history", "unexplained", "flips per spike, fed with float spikes")
-    caption = "What explains the flipped spikes; history: the neuron or its inputs had flipped before"
+    columns = ("population", "flips", "rounding", "choice", "history", "unexplained", "alone, flips per spike")
+    caption = "What explains the flipped spikes; history: flips before this one; alone: fed with the float network's spikes"
     return Table(caption=caption, columns=columns, rows=tuple(rows), numeric=frozenset(range(1, 7)))
 
 

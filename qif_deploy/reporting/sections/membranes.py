@@ -21,8 +21,9 @@ def membranes_section(run: RunFiles) -> Section:
         return Section(key=KEY, title=TITLE, status=Status.FACT, verdict="none stored", blocks=(Paragraph(text=text),))
     views = tuple(_view(number, record) for number, record in enumerate(courses))
     text = (
-        "u before the reset, in the units of the float model. The band is how far rounding can move the integer course away from the "
-        "float course; a flip within it is what rounding does. A neuron that has flipped runs on from another state."
+        "u before the reset, in the units of the float model. The band is how far all that is known moves the integer course away from "
+        "the float course: rounding, what quantisation chose, and earlier flips, after which a neuron runs on from another state. "
+        "A course that leaves the band is unexplained."
     )
     gallery = Gallery(key="membranes", title="Float against integer", choice="Neuron", views=views)
     verdict = f"{len(views)} neurons, chosen for their first flip, largest error and most spikes"
@@ -58,7 +59,7 @@ def _table(label: str, course: Course) -> Table:
             zip(course.u_float, course.u_integer, course.bound, course.spikes_float, course.spikes_integer, strict=True)
         )
     )
-    columns = ("step", "u, float", "u, integer", "integer less float", "reach of rounding", "spike, float", "spike, integer")
+    columns = ("step", "u, float", "u, integer", "integer less float", "explained", "spike, float", "spike, integer")
     caption = f"{label}; threshold {course.theta:.5g}"
     return Table(caption=caption, columns=columns, rows=rows, numeric=frozenset(range(1, 5)))
 

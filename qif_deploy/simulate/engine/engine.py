@@ -14,6 +14,7 @@ from math import prod
 
 import numpy as np
 import torch
+from typing_extensions import assert_never
 
 from qif_deploy.analysis.signal_range import signal_of
 from qif_deploy.errors import MissingDependencyError
@@ -161,6 +162,8 @@ class Engine:
                     readout = self._read_out(name, node, signals, steps)
                 case DenseCodes() | Conv2dCodes():
                     continue  # its sums are formed in chunks, with the population that they feed
+                case _:
+                    assert_never(node)
             for source in self.read_last.get(name, ()):
                 del signals[source]
         assert readout is not None

@@ -18,6 +18,7 @@ from qif_deploy.ir.nodes import Conv2dCodes, DenseCodes
 from qif_deploy.shapes import Shape
 from qif_deploy.simulate.engine.int8_conv import byte_convolution, byte_linear, channels_last
 from qif_deploy.simulate.engine.plan import Sums, SynapsePlan
+from qif_deploy.simulate.engine.sound_geometry import sound_geometry
 from qif_deploy.simulate.engine.trial import Trial
 
 Tensor = torch.Tensor
@@ -58,6 +59,8 @@ def prepare_synapse(
         return _whole(exact(_wider(plan, "a GPU's convolution may transform its operands")))
     if plan.sums is Sums.DIRECT or plan.sums is Sums.FLOAT64:
         return exact(plan)
+    if isinstance(node, Conv2dCodes) and not sound_geometry(node.geometry, (shape[1], shape[2]), (weight.shape[2], weight.shape[3])):
+        return exact(_wider(plan, "oneDNN's kernels are wrong for some such strides and paddings"))
     trial = Trial(node, weight, shape, signal, device)
     if plan.sums is Sums.INT8:
         bytes_ = channels_last(byte_linear(weight) if isinstance(node, DenseCodes) else byte_convolution(weight, node.geometry))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from typing_extensions import assert_never
+
 from qif_deploy.errors import InputError, raise_findings
 from qif_deploy.shapes import Shape
 from qif_deploy.training._torch import torch
@@ -118,6 +120,8 @@ def _transforms(augmentation: Augmentation, height: int, width: int) -> list[tor
             found.append(v2.AutoAugment(v2.AutoAugmentPolicy.IMAGENET))
         case Policy.NONE:
             pass
+        case _:
+            assert_never(augmentation.policy)
     if augmentation.cutout_pixels:
         share = augmentation.cutout_pixels**2 / (height * width)
         found.append(v2.RandomErasing(p=1.0, scale=(share, share), ratio=(1.0, 1.0), value=0))
