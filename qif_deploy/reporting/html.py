@@ -13,12 +13,11 @@ import json
 from functools import cache
 from importlib.resources import files
 
-from markupsafe import Markup
 from typing_extensions import assert_never
 
 from qif_deploy.plots._plotly import plotly_script
 from qif_deploy.plots.interactive.figure import plotly_figure
-from qif_deploy.reporting._jinja import page_template
+from qif_deploy.reporting._jinja import Markup, page_template
 from qif_deploy.reporting.blocks import Block, Command, Facts, Gallery, Page, Paragraph, Table
 from qif_deploy.version import __version__
 
