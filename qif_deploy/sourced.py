@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import enum
-import sys
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from qif_deploy.errors import InputError
+from qif_deploy.reading.limits import MAX_TEXT_FILE
+from qif_deploy.reading.plain_file import read_text
+from qif_deploy.reading.toml_text import parse_toml
 from qif_deploy.suggestion import missing_file, unknown_word
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 class Grade(enum.Enum):
@@ -58,18 +56,16 @@ def sourced_number(name: str, table: object, *, where: str) -> SourcedNumber:
     """
     fields = ("value", "unit", "source", "date", "grade")
     if not isinstance(table, Mapping) or set(table) != set(fields):
-        raise InputError(
-            f"{where}: {name!r} needs exactly the keys {', '.join(fields)}; got {sorted(table) if isinstance(table, Mapping) else table!r}"
-        )
+        raise InputError(f"{where}: {name!r} needs exactly the keys {', '.join(fields)}; got {_seen(table)}")
     value = table["value"]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputError(f"{where}: value {value!r} of {name!r} is not a number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InputError(f"{where}: value {value!r:.80} of {name!r} is not a number; give a finite one")
     empty = [key for key in ("unit", "source", "date") if not isinstance(table[key], str) or not table[key].strip()]
     if empty:
         raise InputError(f"{where}: {', '.join(empty)} of {name!r} is not a text; a number without it is not accepted")
     grades = [grade.value for grade in Grade]
     if table["grade"] not in grades:
-        raise InputError(f"{where}: grade {table['grade']!r} of {name!r} is unknown; use one of {', '.join(grades)}")
+        raise InputError(f"{where}: grade {table['grade']!r:.80} of {name!r} is unknown; use one of {', '.join(grades)}")
     return SourcedNumber(
         name=name, value=value, unit=table["unit"], source=table["source"], date=table["date"], grade=Grade(table["grade"])
     )
@@ -82,13 +78,21 @@ def read_toml(path: Path) -> dict[str, Any]:
         InputError: missing, unreadable or malformed; names the place.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(read_text(path, most=MAX_TEXT_FILE))
     except FileNotFoundError:
         raise missing_file(path) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"file {str(path)!r} is not a readable text file ({error.__class__.__name__}); give a TOML file") from None
-    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"file {str(path)!r} is not a readable text file ({_reason(error)}); give a TOML file") from None
+    except ValueError as error:
         raise InputError(f"file {str(path)!r} is not TOML: {error}") from None
+
+
+def _seen(table: object) -> str:
+    return repr(sorted(table) if isinstance(table, Mapping) else table)[:200]
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
 
 
 def packaged_or_path(name: str, folder: Path, *, what: str) -> Path:

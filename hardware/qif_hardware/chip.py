@@ -192,7 +192,7 @@ def read_chip(name: str, table: object, *, where: str) -> Chip:
     sections = {"systems", "mesh", "limits", "memory", "axons", "reach", "operations", "time", "power"}
     if not isinstance(table, Mapping) or set(table) != sections:
         found = sorted(table) if isinstance(table, Mapping) else table
-        raise InputError(f"{where}: [chip] needs exactly the tables {', '.join(sorted(sections))}; got {found}")
+        raise InputError(f"{where}: [chip] needs exactly the tables {', '.join(sorted(sections))}; got {found!r:.200}")
     reader = _Reader(where=where, numbers=[])
     systems = reader.whole(table, "systems", (*SYSTEMS, "chips"), at_least=1)
     mesh = reader.whole(table, "mesh", MESH, at_least=1)
@@ -258,7 +258,9 @@ class _Reader:
         known, needed = set(names), set(names) - OPTIONAL
         if not isinstance(entries, Mapping) or not needed <= set(entries) <= known:
             got = sorted(entries) if isinstance(entries, Mapping) else entries
-            raise InputError(f"{self.where}: [chip.{section}] needs {', '.join(sorted(needed))} (and knows {', '.join(names)}); got {got}")
+            raise InputError(
+                f"{self.where}: [chip.{section}] needs {', '.join(sorted(needed))} (and knows {', '.join(names)}); got {got!r:.200}"
+            )
         found = {}
         for name in names:
             if name not in entries:
@@ -273,7 +275,7 @@ class _Reader:
     def ranged(self, entries: Mapping[str, Any], section: str, names: tuple[str, ...]) -> dict[str, Ranged]:
         """Numbers at three ordered levels; times in ns, powers in W, factors without unit."""
         if set(entries) != set(names):
-            raise InputError(f"{self.where}: [chip.{section}] needs exactly {', '.join(names)}; got {sorted(entries)}")
+            raise InputError(f"{self.where}: [chip.{section}] needs exactly {', '.join(names)}; got {sorted(entries)!r:.200}")
         found = {}
         for name in names:
             entry = entries[name]
@@ -283,7 +285,7 @@ class _Reader:
             unit = "1" if name == "quadratic_factor" else {"time": "ns", "power": "W"}[section]
             odd = [number.unit for number in levels.values() if number.unit != unit]
             if odd:
-                raise InputError(f"{self.where}: unit {odd[0]!r} of {section}.{name} is not {unit!r}")
+                raise InputError(f"{self.where}: unit {odd[0]!r:.80} of {section}.{name} is not {unit!r}")
             value = Ranged(**levels)
             if not 0 <= value.low.value <= value.typical.value <= value.high.value:
                 raise InputError(f"{self.where}: {section}.{name} is not ordered 0 <= low <= typical <= high")
@@ -303,7 +305,7 @@ class _Reader:
         """Abilities with their reasons."""
         if not isinstance(entries, Mapping) or set(entries) != set(OPERATIONS):
             got = sorted(entries) if isinstance(entries, Mapping) else entries
-            raise InputError(f"{self.where}: [chip.operations] needs exactly {', '.join(OPERATIONS)}; got {got}")
+            raise InputError(f"{self.where}: [chip.operations] needs exactly {', '.join(OPERATIONS)}; got {got!r:.200}")
         found = {}
         for name in OPERATIONS:
             entry = entries[name]

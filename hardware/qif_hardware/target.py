@@ -73,14 +73,14 @@ def load_target(name: str) -> Target:
     shared = isinstance(table.get("number_format"), str)
     expected = {"name", "description", "number_format"} | (set() if shared else {"rounding"})
     if set(table) - {"chip"} != expected:
-        raise InputError(f"{where}: keys {sorted(table)} are not {sorted(expected)}; see the packaged profiles for the form")
+        raise InputError(f"{where}: keys {sorted(table)!r:.200} are not {sorted(expected)}; see the packaged profiles for the form")
     title = str(table["name"])
     chip = read_chip(title, table["chip"], where=where) if "chip" in table else None
     if shared:
         known = sorted(p.stem for p in PROFILES.glob("*.toml") if not isinstance(read_toml(p)["number_format"], str))
         if table["number_format"] not in known:
             raise InputError(
-                f"{where}: number format {table['number_format']!r} is unknown; use one of {', '.join(known)}, or a table of widths"
+                f"{where}: number format {table['number_format']!r:.80} is unknown; use one of {', '.join(known)}, or a table of widths"
             )
         base = load_target(table["number_format"])
         number_format, numbers, source = base.number_format, base.numbers, base.rounding_source

@@ -19,10 +19,10 @@ from qif_deploy.ir.graph import Graph, QuantizedGraph
 from qif_deploy.ir.nodes import Reduce
 from qif_deploy.neuron.params import ResetMode
 from qif_deploy.passes.fold_batchnorm import FoldReport, fold_batchnorm
+from qif_deploy.reading.array_file import read_arrays
 from qif_deploy.shapes import InputCodes
 from qif_deploy.simulate.inputs import encode as encode_floats
 from qif_deploy.simulate.inputs import prepare_inputs
-from qif_deploy.simulate.trace import load_arrays
 from qif_deploy.suggestion import missing_file, unknown_word
 
 
@@ -197,7 +197,7 @@ def existing_file(path: Path) -> Path:
 
 def read_inputs(graph: QuantizedGraph, path: Path, *, steps: int | None, encode: bool) -> dict[str, InputCodes]:
     """Read ``.npy`` or ``.npz`` codes (floats with ``encode``) and prepare them for ``graph``."""
-    arrays: Mapping[str, NDArray[np.generic]] = load_arrays(existing_file(path))
+    arrays: Mapping[str, NDArray[np.generic]] = read_arrays(existing_file(path))
     return prepare_inputs(graph, encode_floats(graph, arrays) if encode else arrays, steps=steps)
 
 

@@ -21,10 +21,10 @@ from qif_deploy.passes.mixed_width import MixedWidths, choose_widths
 from qif_deploy.passes.quantize import quantize_graph
 from qif_deploy.passes.quantize_report import QuantizeReport
 from qif_deploy.passes.scale_method import QuantizeOptions, ScaleMethod
+from qif_deploy.reading.array_file import read_arrays
 from qif_deploy.shapes import InputCodes
 from qif_deploy.simulate.calibrate import calibrate
 from qif_deploy.simulate.inputs import prepare_inputs
-from qif_deploy.simulate.trace import load_arrays
 from qif_deploy.suggestion import unknown_word
 from qif_deploy.version import __version__
 
@@ -162,7 +162,7 @@ def calibration_for(source: FloatModel, how: PostTraining, *, steps: int) -> Cal
         raise InputError("the model names no data set to calibrate on; give one with --calibrate, by name or as .npy of codes")
     declared = _Declared(graph=source.graph, steps=steps)
     if Path(name).suffix in (".npy", ".npz"):
-        codes = prepare_inputs(declared, load_arrays(existing_file(Path(name))), steps=steps)
+        codes = prepare_inputs(declared, read_arrays(existing_file(Path(name))), steps=steps)
         chosen: dict[str, InputCodes] = {key: value[:, : how.calibration_samples] for key, value in codes.items()}
         return calibrate(source.graph, chosen, source=name)
     if len(source.graph.inputs) != 1:

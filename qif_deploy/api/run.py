@@ -48,11 +48,11 @@ def run(
     vectors = destination(out, default=path.parent / "vectors.npz")
     start = time.perf_counter()
     if path.suffix == ".onnx" and chosen is Backend.ONNX:
+        from qif_deploy.reading.array_file import read_arrays
         from qif_deploy.simulate.inputs import encode as encode_floats
-        from qif_deploy.simulate.trace import load_arrays
         from qif_export.onnx.run import read_onnx_interface, run_onnx
 
-        arrays = load_arrays(existing_file(input))
+        arrays = read_arrays(existing_file(input))
         trace = run_onnx(path, encode_floats(read_onnx_interface(path), arrays) if encode else arrays, steps=steps)
     else:
         graph = load_network(path)

@@ -18,6 +18,8 @@ from qif_deploy.datasets.event_source import EventFileSource
 from qif_deploy.datasets.events import POLARITIES, Events, FrameFormat, FrameSplit
 from qif_deploy.datasets.folder import FROM_FOLDER, subfolder
 from qif_deploy.errors import InputError, raise_findings
+from qif_deploy.reading.array_file import read_arrays
+from qif_deploy.reading.limits import MAX_TIME_US
 
 SENSOR = (128, 128)
 CLASSES = 11
@@ -61,16 +63,19 @@ def read_gesture(file: Path) -> Events:
     Raises:
         InputError: the file is missing, no plain array of whole numbers ``(event, 4)``, cut off, or holds events outside the sensor.
     """
+    if not file.is_file():
+        raise InputError(f"event file {str(file)!r} cannot be read: No such file or directory; unpack the archive again")
     try:
-        found = np.load(file, allow_pickle=False)
-    except OSError as error:
-        raise InputError(f"event file {str(file)!r} cannot be read: {error.strerror or error}; unpack the archive again") from None
-    except (ValueError, EOFError):
+        found = read_arrays(file).get("")
+    except InputError:
         raise InputError(f"event file {str(file)!r} is cut off or no plain .npy array; unpack the archive again") from None
-    if not isinstance(found, np.ndarray) or found.ndim != 2 or found.shape[1] != 4 or found.dtype.kind not in "iuf":
+    if found is None or found.ndim != 2 or found.shape[1] != 4 or found.dtype.kind not in "iuf":
         raise InputError(f"event file {str(file)!r} holds no numbers (event, 4); give tonic's ibmGesture files")
-    if not np.array_equal(found, np.rint(found)):
-        raise InputError(f"event file {str(file)!r} holds fractions, allowed are whole pixels and ms; give tonic's ibmGesture files")
+    with np.errstate(invalid="ignore"):  # a signalling NaN is as little a whole number as another
+        whole = np.array_equal(found, np.rint(found))
+    latest = MAX_TIME_US // 1000
+    if not whole or found.max(initial=0) > latest or found.min(initial=0) < -latest:
+        raise InputError(f"event file {str(file)!r} holds fractions or times of years, allowed are whole pixels and ms; give tonic's files")
     x, y, p, t_ms = found.astype(np.int64).T
     return Events(x=x, y=y, t_us=t_ms * 1000, p=p, sensor=SENSOR)
 

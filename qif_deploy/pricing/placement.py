@@ -6,7 +6,6 @@ there, each piece ``{layer, x, y, c}`` with half-open ranges of columns, rows an
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,9 @@ from numpy.typing import NDArray
 
 from qif_deploy.errors import InputError
 from qif_deploy.ir.graph import QuantizedGraph
+from qif_deploy.reading.json_text import parse_json
+from qif_deploy.reading.limits import MAX_JSON_FILE
+from qif_deploy.reading.plain_file import read_text
 from qif_deploy.suggestion import missing_file
 
 Cores = NDArray[np.int64]
@@ -53,11 +55,12 @@ def read_placement(path: Path, graph: QuantizedGraph) -> Placement:
     """
     where = f"placement {str(path)!r}"
     try:
-        table = json.loads(Path(path).read_text(encoding="utf-8"))
+        table = parse_json(read_text(path, most=MAX_JSON_FILE))
     except FileNotFoundError:
         raise missing_file(Path(path), remedy="write it with `qif-deploy map`") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{where} is not readable JSON ({type(error).__name__}); write it with `qif-deploy map`") from None
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+        raise InputError(f"{where} is not readable JSON ({reason[:200]}); write it with `qif-deploy map`") from None
     if not isinstance(table, dict):
         raise InputError(f"{where} holds no object; write it with `qif-deploy map`")
     if table.get("fits") is False:
@@ -76,7 +79,7 @@ def read_placement(path: Path, graph: QuantizedGraph) -> Placement:
 
 def _whole(value: Any, name: str, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InputError(f"{where}: {name} {value!r} is not a number of at least 1; write it with `qif-deploy map`")
+        raise InputError(f"{where}: {name} {value!r:.80} is not a number of at least 1; write it with `qif-deploy map`")
     return value
 
 
@@ -93,13 +96,13 @@ def _cells(placed: Any, graph: QuantizedGraph, where: str) -> dict[str, Cores]:
                 part = found[piece["layer"]][c0:c1, y0:y1, x0:x1]
                 if part.shape != (c1 - c0, y1 - y0, x1 - x0) or min(c0, y0, x0) < 0:
                     raise InputError(
-                        f"{where}: a piece of {piece['layer']!r} reaches beyond its shape {wanted[piece['layer']]}; map this network"
+                        f"{where}: a piece of {piece['layer']!r:.80} reaches beyond its shape {wanted[piece['layer']]}; map this network"
                     )
                 if (part >= 0).any():
                     raise InputError(f"{where}: a neuron of {piece['layer']!r} sits on two cores; write it with `qif-deploy map`")
                 part[...] = int(entry["core"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{where}: placement[] is not of the form of `qif-deploy map` ({error!r})") from None
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise InputError(f"{where}: placement[] is not of the form of `qif-deploy map` ({error!r:.200})") from None
     missing = [name for name, cores in found.items() if (cores < 0).any()]
     if missing:
         raise InputError(f"{where}: neurons of {missing} have no core; it is of another network, map this one")
@@ -113,5 +116,7 @@ def _routers(placed: Any, where: str) -> dict[int, Router]:
             for entry in placed
             if "router" in entry
         }
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise InputError(f"{where}: a router of placement[] is not a pair of numbers ({error!r}); write it with `qif-deploy map`") from None
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        raise InputError(
+            f"{where}: a router of placement[] is not a pair of numbers ({error!r:.200}); write it with `qif-deploy map`"
+        ) from None

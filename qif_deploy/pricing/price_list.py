@@ -118,14 +118,16 @@ def _read(path: Path) -> PriceList:
     needed, optional = {"name", "description", "counting", "terms", "unpriced"}, {"included", "step", "ratios"}
     if not needed <= set(table) <= needed | optional:
         odd = sorted(set(table) ^ needed - optional)
-        raise InputError(f"{where}: keys {odd} are missing or unknown; needs {', '.join(sorted(needed))}, may have {', '.join(optional)}")
+        raise InputError(
+            f"{where}: keys {odd!r:.200} are missing or unknown; needs {', '.join(sorted(needed))}, may have {', '.join(optional)}"
+        )
     sections = {key: table.get(key, {}) for key in ("terms", "unpriced", *optional)}
     for key, section in sections.items():
         if not isinstance(section, dict):
             raise InputError(f"{where}: {key!r} is not a table; write it as [{key}]")
     known = [counting.value for counting in Counting]
     if table["counting"] not in known:
-        raise InputError(f"{where}: counting {table['counting']!r} is unknown; use one of {', '.join(known)}")
+        raise InputError(f"{where}: counting {table['counting']!r:.80} is unknown; use one of {', '.join(known)}")
     _check_terms(sections, where)
     prices = {
         Term(key): _price(key, entry, where, POWER_UNITS if Term(key).power else ENERGY_UNITS) for key, entry in sections["terms"].items()
@@ -145,7 +147,7 @@ def _read(path: Path) -> PriceList:
 def _check_terms(sections: Mapping[str, Mapping[str, Any]], where: str) -> None:
     known, parts = [term.value for term in Term], [part.value for part in StepPart]
     findings = [
-        f"{where}: terms {odd} are unknown; use {', '.join(words)}"
+        f"{where}: terms {odd!r:.200} are unknown; use {', '.join(words)}"
         for section, words in (("terms", known), ("included", known), ("step", parts))
         if (odd := sorted(set(sections[section]) - set(words)))
     ]
@@ -155,7 +157,7 @@ def _check_terms(sections: Mapping[str, Mapping[str, Any]], where: str) -> None:
         | set(sections["included"]) & set(sections["unpriced"])
     )
     if twice:
-        findings.append(f"{where}: terms {twice} stand in two sections; a term is priced, included in another price, or unpriced")
+        findings.append(f"{where}: terms {twice!r:.200} stand in two sections; a term is priced, included in another price, or unpriced")
     raise_findings(InputError, findings)
 
 
@@ -165,7 +167,7 @@ def _price(name: str, entry: Any, where: str, units: Mapping[str, float]) -> Pri
     numbers = {level: sourced_number(f"{name}.{level}", entry[level], where=where) for level in LEVELS}
     odd = sorted({number.unit for number in numbers.values()} - set(units))
     if odd:
-        raise InputError(f"{where}: unit {odd[0]!r} of {name!r} is not one of {', '.join(units)}")
+        raise InputError(f"{where}: unit {odd[0]!r:.80} of {name!r} is not one of {', '.join(units)}")
     price = Price(name=name, meaning=str(entry["meaning"]), units=MappingProxyType(dict(units)), **numbers)
     if not 0 <= price.at("low") <= price.at("typical") <= price.at("high") < float("inf"):
         raise InputError(f"{where}: term {name!r} is not ordered 0 <= low <= typical <= high")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,9 @@ from numpy.typing import NDArray
 
 from qif_deploy.atomic import atomic_path
 from qif_deploy.errors import InputError
+from qif_deploy.reading.array_file import read_arrays, write_arrays
 from qif_deploy.rebuilding import Rebuilt
 from qif_deploy.shapes import InputCodes, ReadoutCodes, SpikeTrain, TraceCodes
-from qif_deploy.suggestion import missing_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +65,7 @@ class Trace(Rebuilt):
         """Write ``vectors.npz``; the file appears whole or not at all."""
         arrays = {f"input/{name}": codes for name, codes in self.inputs.items()} | dict(self.computed())
         with atomic_path(path) as temporary, temporary.open("wb") as stream:
-            np.savez_compressed(stream, **arrays)
+            write_arrays(stream, arrays)
 
     @classmethod
     def load(cls, path: Path) -> Trace:
@@ -75,7 +74,7 @@ class Trace(Rebuilt):
         Raises:
             InputError: the file is missing, is no archive of arrays, or lacks an array.
         """
-        arrays = load_arrays(path)
+        arrays = read_arrays(path)
         names = list(dict.fromkeys(key.rpartition("/")[0] for key in arrays if "/" in key and not key.startswith("input/")))
 
         def take(key: str, dtype: type[np.signedinteger[Any] | np.unsignedinteger[Any]]) -> NDArray[Any]:
@@ -87,42 +86,14 @@ class Trace(Rebuilt):
                 )
             return arrays[key]
 
+        inputs = {key.removeprefix("input/"): value for key, value in arrays.items() if key.startswith("input/")}
+        odd = [name for name, value in inputs.items() if not np.issubdtype(value.dtype, np.integer)]
+        if odd:
+            raise InputError(f"vectors {str(path)!r}: input {odd[0][:80]!r} is {str(inputs[odd[0]].dtype)[:80]}, not whole numbers")
         return cls(
-            inputs={key.removeprefix("input/"): value.astype(np.int64) for key, value in arrays.items() if key.startswith("input/")},
+            inputs={name: value.astype(np.int64) for name, value in inputs.items()},
             populations={
                 n: PopulationTrace(i=take(f"{n}/i", np.int32), u=take(f"{n}/u", np.int32), s=take(f"{n}/s", np.uint8)) for n in names
             },
             readout=take("readout", np.int64),
         )
-
-
-MAGIC = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")
-"""First bytes of ``.npy``, and of ``.npz``, which is a zip archive; the last is an empty one."""
-
-
-def load_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
-    """Read ``.npy`` (under the name "") or ``.npz``, without unpickling.
-
-    Raises:
-        InputError: missing, unreadable, or not such a file.
-    """
-    path = Path(path)
-    try:
-        with path.open("rb") as stream:  # ours to close: numpy leaves a damaged archive open
-            if not stream.peek(len(MAGIC[0])).startswith(MAGIC):
-                raise ValueError("it begins as neither")  # numpy would take it for pickled data, and say so
-            loaded = np.load(stream, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return {"": loaded}
-            with loaded:
-                return {key: loaded[key] for key in loaded.files}
-    except FileNotFoundError:
-        raise missing_file(path) from None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"file {str(path)!r} is not a readable .npy or .npz ({_first_line(error)}); write it with numpy.save or numpy.savez"
-        ) from None
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:160]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 from typing_extensions import assert_never
 
@@ -13,7 +14,7 @@ from qif_deploy.training.models.registry import model_spec
 from qif_deploy.training.network import SpikingNetwork
 from qif_deploy.training.recipe import Recipe
 from qif_deploy.training.recipe_options import WindowKind
-from qif_deploy.training.spec import InputSpec, Layer, NetworkSpec, NormLayer, PopulationLayer, ReadoutLayer
+from qif_deploy.training.spec import ConvLayer, DenseLayer, InputSpec, Layer, NetworkSpec, NormLayer, PopulationLayer, ReadoutLayer
 from qif_deploy.training.surrogate import DerivedWindow, FixedWindow, Surrogate
 
 
@@ -29,15 +30,7 @@ def build_network(recipe: Recipe, spec: InputSpec, *, seed: int) -> SpikingNetwo
     Raises:
         InputError: the input does not fit the model, or a learned constant starts outside its stable range.
     """
-    layers = model_spec(
-        recipe.model,
-        spec,
-        steps=recipe.steps,
-        width=recipe.width,
-        dropout=recipe.dropout,
-        channels=recipe.channels,
-        hidden=recipe.hidden,
-    )
+    layers = _layers(recipe, spec)
     params = recipe.params()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -49,6 +42,36 @@ def build_network(recipe: Recipe, spec: InputSpec, *, seed: int) -> SpikingNetwo
             detach_reset=recipe.detach_reset,
             learned=frozenset(recipe.learned),
         )
+
+
+def count_weights(recipe: Recipe, spec: InputSpec) -> int:
+    """Return how many weights the synapses of ``recipe`` have, without making any.
+
+    Raises:
+        InputError: the input does not fit the model.
+    """
+    count = 0
+    for layer in _layers(recipe, spec).layers:
+        match layer:
+            case ConvLayer():
+                count += layer.out_channels * (layer.in_channels // layer.groups) * prod(layer.kernel)
+            case DenseLayer():
+                count += layer.out_features * layer.in_features
+            case _:
+                pass
+    return count
+
+
+def _layers(recipe: Recipe, spec: InputSpec) -> NetworkSpec:
+    return model_spec(
+        recipe.model,
+        spec,
+        steps=recipe.steps,
+        width=recipe.width,
+        dropout=recipe.dropout,
+        channels=recipe.channels,
+        hidden=recipe.hidden,
+    )
 
 
 def without_norms(spec: NetworkSpec) -> NetworkSpec:

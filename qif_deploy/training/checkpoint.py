@@ -12,11 +12,14 @@ from typing import Any
 from qif_deploy.atomic import atomic_path
 from qif_deploy.errors import InputError, MissingDependencyError
 from qif_deploy.training._torch import INSTALL, torch
+from qif_deploy.training.assembly import build_network, count_weights
 from qif_deploy.training.checkpoint_header import FORMAT, KEY, damaged, description
 from qif_deploy.training.network import SpikingNetwork
 from qif_deploy.training.recipe import Recipe, parse_recipe
 from qif_deploy.training.spec import InputSpec
-from qif_deploy.training.trainer import TrainingMetrics, build_network
+from qif_deploy.training.trainer import TrainingMetrics
+
+FLOAT32_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +68,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         tensors = safetensors.load(data)
     except Exception as error:  # the library raises its own errors, KeyError and others for damaged headers
-        raise damaged(path, str(error).splitlines()[0] if str(error) else type(error).__name__) from None
+        raise damaged(path, (str(error).splitlines() or [type(error).__name__])[0][:200]) from None
     recipe = parse_recipe(parts["recipe"], where=str(path))
-    network = build_network(recipe, _input_spec(path, parts["input"]), seed=recipe.seed)
+    spec = _input_spec(path, parts["input"])
+    weights = count_weights(recipe, spec)
+    if weights * FLOAT32_BYTES > len(data):  # before they are made: a recipe of a few lines may ask for any number
+        raise damaged(path, f"its recipe has {weights} weights, which {len(data)} bytes cannot hold")
+    network = build_network(recipe, spec, seed=recipe.seed)
     expected = network.state_dict()
     _check_tensors(path, tensors, expected)
     network.load_state_dict(tensors)
@@ -92,7 +99,7 @@ def _input_spec(path: Path, frame: Mapping[str, Any]) -> InputSpec:
             scale=float(frame["scale"]),
             classes=int(frame["classes"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise damaged(path, f"unreadable input description, {type(error).__name__}") from None
     if len(spec.shape) != 3 or not all(1 <= n <= 4096 for n in (*spec.shape, spec.classes)):
         raise damaged(path, f"input of shape {spec.shape} with {spec.classes} classes")
@@ -102,9 +109,11 @@ def _input_spec(path: Path, frame: Mapping[str, Any]) -> InputSpec:
 def _check_tensors(path: Path, tensors: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:
     for name in sorted({*tensors, *expected}):
         if name not in tensors or name not in expected:
-            raise damaged(path, f"tensor {name!r} is {'missing' if name not in tensors else 'unknown'}")
+            raise damaged(path, f"tensor {name!r:.80} is {'missing' if name not in tensors else 'unknown'}")
         if tensors[name].shape != expected[name].shape or tensors[name].dtype != expected[name].dtype:
             found, wanted = tensors[name], expected[name]
-            raise damaged(path, f"tensor {name!r} is {found.dtype} {tuple(found.shape)} instead of {wanted.dtype} {tuple(wanted.shape)}")
+            raise damaged(
+                path, f"tensor {name!r:.80} is {found.dtype} {tuple(found.shape)} instead of {wanted.dtype} {tuple(wanted.shape)}"
+            )
         if not tensors[name].isfinite().all():
-            raise damaged(path, f"tensor {name!r} holds values that are not finite")
+            raise damaged(path, f"tensor {name!r:.80} holds values that are not finite")

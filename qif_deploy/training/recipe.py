@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from importlib import resources
@@ -15,6 +14,9 @@ from qif_deploy.datasets.catalogue import EVENT_DATA, LOADERS, STREAMS
 from qif_deploy.datasets.encoders import Encoder
 from qif_deploy.errors import InputError, raise_findings
 from qif_deploy.neuron.params import QIFParams, ResetMode
+from qif_deploy.reading.limits import MAX_TEXT_FILE
+from qif_deploy.reading.plain_file import read_text
+from qif_deploy.reading.toml_text import parse_toml
 from qif_deploy.suggestion import missing_file, unknown_word
 from qif_deploy.training.models.registry import MODELS
 from qif_deploy.training.neuron_form import FORMS, NeuronForm, form_name
@@ -25,11 +27,6 @@ from qif_deploy.training.stable_map import LearnedConstant
 
 if TYPE_CHECKING:
     from qif_deploy.training.data.augmentation import Augmentation
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 BUILTIN = (
     "digits",
@@ -149,7 +146,7 @@ class Recipe:
         raise_findings(
             InputError,
             [
-                f"recipe {self.name!r}: {key} = {_shown(getattr(self, key))!r}, allowed is {allowed}"
+                f"recipe {self.name!r:.80}: {key} = {_shown(getattr(self, key))!r:.80}, allowed is {allowed}"
                 for key, holds, allowed in limits
                 if not holds
             ],
@@ -209,7 +206,7 @@ def _joint_limits(r: Recipe) -> list[Limit]:
     if r.model in CHANNELLED:
         channels = ("channels", 1 <= len(r.channels) <= 8 and all(1 <= c <= 4096 for c in r.channels), "1 to 8 numbers of 1..4096")
     else:
-        channels = ("channels", not r.channels, f"no entry for model {r.model!r}, whose channels are published; use width")
+        channels = ("channels", not r.channels, f"no entry for model {r.model!r:.80}, whose channels are published; use width")
     events, moved = r.dataset in EVENT_DATA, r.augmentation is not None or r.encoder is Encoder.RATE
     return [
         channels,
@@ -220,7 +217,7 @@ def _joint_limits(r: Recipe) -> list[Limit]:
         ("warmup_epochs", 0 <= r.warmup_epochs < max(r.epochs, 1), f"0..{r.epochs - 1}, below epochs"),
         ("warmup_epochs", not r.warmup_epochs or r.schedule is Schedule.COSINE, "0 unless schedule is 'cosine'"),
         ("patience", not r.patience or r.validation_fraction > 0, "0 without a validation_fraction"),
-        ("encoder", not (events and r.encoder is Encoder.RATE), f"'direct' for the event data set {r.dataset!r}"),
+        ("encoder", not (events and r.encoder is Encoder.RATE), f"'direct' for the event data set {r.dataset!r:.80}"),
         (
             "shift_pixels",
             not (r.shift_pixels and (events or moved)),
@@ -241,19 +238,19 @@ def load_recipe(name_or_file: str | Path) -> Recipe:
     """
     if str(name_or_file) in BUILTIN:
         text = (resources.files("qif_deploy.training") / "recipes" / f"{name_or_file}.toml").read_text(encoding="utf-8")
-        return parse_recipe(tomllib.loads(text), where=str(name_or_file))
+        return parse_recipe(parse_toml(text), where=str(name_or_file))
     path = Path(name_or_file)
     if path.suffix != ".toml":
         raise unknown_word("recipe", str(name_or_file), sorted(BUILTIN), also=", or the path of a .toml file")
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = parse_toml(read_text(path, most=MAX_TEXT_FILE))
     except FileNotFoundError:
         raise missing_file(path, remedy=f"check the path, or use one of {', '.join(sorted(BUILTIN))}") from None
     except OSError as error:
         raise InputError(
             f"recipe {str(path)!r} cannot be read: {error.strerror}; check the path, or use one of {sorted(BUILTIN)}"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise InputError(f"recipe {str(path)!r} is no TOML: {str(error).splitlines()[0]}; correct that place") from None
     return parse_recipe(table, where=str(path))
 
@@ -275,10 +272,10 @@ def parse_recipe(table: Mapping[str, Any], *, where: str) -> Recipe:
 def _neuron(table: Any, where: str) -> NeuronForm:
     forms = sorted(FORMS)
     if not isinstance(table, Mapping):
-        raise InputError(f"recipe {where!r}: neuron = {table!r}, allowed is a table [neuron] with form, one of {forms}")
+        raise InputError(f"recipe {where!r}: neuron = {table!r:.80}, allowed is a table [neuron] with form, one of {forms}")
     word = table.get("form")
     if not isinstance(word, str) or word not in FORMS:
-        raise InputError(f"recipe {where!r}: [neuron] form = {word!r}, allowed is one of {forms}")
+        raise InputError(f"recipe {where!r}: [neuron] form = {word!r:.80}, allowed is one of {forms}")
     constants = {key: value for key, value in table.items() if key != "form"}
     return FORMS[word](**checked_values(constants, FORMS[word], f"recipe {where!r}, [neuron] of form {word!r}", skip=(), enums={}))
 
@@ -287,7 +284,7 @@ def _augmentation(table: Any, where: str) -> Augmentation:
     from qif_deploy.training.data.augmentation import Augmentation, Policy  # torchvision: a second of import that few recipes need
 
     if not isinstance(table, Mapping):
-        raise InputError(f"recipe {where!r}: augmentation = {table!r}, allowed is a table [augmentation]")
+        raise InputError(f"recipe {where!r}: augmentation = {table!r:.80}, allowed is a table [augmentation]")
     return Augmentation(**checked_values(table, Augmentation, f"recipe {where!r}, [augmentation]", skip=(), enums={"Policy": Policy}))
 
 

@@ -30,7 +30,7 @@ def checked_values(
     types = {name: str(field.type).removesuffix(" | None") for name, field in wanted.items()}
     required = {name for name, field in wanted.items() if field.default is MISSING}
     findings = [
-        f"{where}: key {str(key)!r} is unknown, allowed is {sorted(types)}{meant(str(key), types)}" for key in table if key not in types
+        f"{where}: key {str(key)!r:.80} is unknown, allowed is {sorted(types)}{meant(str(key), types)}" for key in table if key not in types
     ]
     findings += [f"{where}: key {key!r} is missing; give {_words(types[key], enums)}" for key in required if key not in table]
     values = {}
@@ -38,7 +38,7 @@ def checked_values(
         try:
             values[key] = _converted(table[key], types[key], enums)
         except (TypeError, ValueError):
-            findings.append(f"{where}: {key} = {table[key]!r}, allowed is {_words(types[key], enums)}")
+            findings.append(f"{where}: {key} = {table[key]!r:.80}, allowed is {_words(types[key], enums)}")
     raise_findings(InputError, sorted(findings))
     return values
 

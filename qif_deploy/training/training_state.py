@@ -89,8 +89,8 @@ def _check_recipe(path: Path, found: dict[str, Any], recipe: Recipe) -> None:
     for key in sorted({*found, *wanted} - set(FREE_KEYS)):
         if found.get(key) != wanted.get(key):
             raise InputError(
-                f"training state {str(path)!r}: written with {key} = {found.get(key)!r}, the recipe now has {wanted.get(key)!r}; "
-                "resume with the same recipe, or train without --resume"
+                f"training state {str(path)!r}: written with {str(key)[:80]} = {found.get(key)!r:.80}, "
+                f"the recipe now has {wanted.get(key)!r:.80}; resume with the same recipe, or train without --resume"
             )
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.core.cli_runner import assert_one_line, cli
@@ -75,11 +74,11 @@ def out_of_memory() -> None:
 def test_a_file_that_breaks_off_is_removed(
     tiny: Artefacts, place: Path, monkeypatch: pytest.MonkeyPatch, cause: Callable[[], None], code: int, line: str
 ) -> None:
-    def breaks_off(stream: Any, **_arrays: Any) -> None:
+    def breaks_off(stream: Any, _arrays: Any) -> None:
         stream.write(b"half")
         cause()
 
-    monkeypatch.setattr(np, "savez_compressed", breaks_off)
+    monkeypatch.setattr("qif_deploy.simulate.trace.write_arrays", breaks_off)
     assert_one_line(cli("run", tiny.network, "--input", tiny.codes, "--out", "v.npz"), line, code=code)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from qif_deploy.neuron.params import ResetMode
+from qif_deploy.reading import limits
 from qif_export.nir import document, hdf5
 from qif_export.nir.float_write import write_float_nir
 from qif_export.nir.importing import lower
@@ -105,8 +106,8 @@ def test_schema_versions() -> None:
 
 def test_limits() -> None:
     assert {row["limit"]: int(row["value"]) for row in table("limit")} == {
-        "bytes in all, at least": hdf5.ALWAYS_READ,
-        "bytes in all, times the file's size": hdf5.MAX_EXPANSION,
+        "bytes in all, at least": limits.ALWAYS_READ,
+        "bytes in all, times the file's size": limits.MAX_EXPANSION,
         "objects": hdf5.MAX_OBJECTS,
         "groups within groups": hdf5.MAX_DEPTH,
         "axes of an array": hdf5.MAX_RANK,

@@ -52,6 +52,11 @@ def refusal(path) -> str:
     return lines[0]
 
 
+def data_of(folder: Path) -> Path:
+    (found,) = folder.glob("net.onnx.*.data")
+    return found
+
+
 def saved(model, path) -> Path:
     path.write_bytes(model.SerializeToString())
     return path
@@ -190,8 +195,8 @@ def test_changed_weight_is_another_network(written, tmp_path):
 def test_values_elsewhere_are_not_read(outside, tmp_path, location, words):
     (tmp_path / "sub").mkdir()
     for place in (tmp_path.parent / "secret.data", tmp_path / "sub" / "inner.data"):
-        place.write_bytes((tmp_path / "net.onnx.data").read_bytes())
-    (tmp_path / "link.data").symlink_to(tmp_path / "net.onnx.data")
+        place.write_bytes(data_of(tmp_path).read_bytes())
+    (tmp_path / "link.data").symlink_to(data_of(tmp_path))
     (tmp_path / "short.data").write_bytes(b"short")
     model = onnx.load(outside, load_external_data=False)
     tensor = next(t for t in body_of(model).initializer if t.external_data)
@@ -208,7 +213,7 @@ def test_extents_that_do_not_fit(outside, tmp_path, key, value):
 
 
 def test_flipped_bit_in_the_values_beside_the_file(outside, tmp_path):
-    data = tmp_path / "net.onnx.data"
+    data = data_of(tmp_path)
     content = bytearray(data.read_bytes())
     content[100] ^= 16
     data.write_bytes(content)

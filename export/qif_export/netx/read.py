@@ -12,15 +12,18 @@ from numpy.typing import NDArray
 
 from qif_deploy.errors import InputError
 from qif_deploy.ir.graph import QuantizedGraph
+from qif_deploy.reading.limits import ALWAYS_READ, may_expand_to
+from qif_export.chunks import MAX_CHUNKS, chunk_count
 from qif_export.netx._h5py import h5py
 from qif_export.netx.layers import to_layers
 from qif_export.netx.seal import require_sealed
+from qif_export.nir.global_heap import require_sound_heaps
 from qif_export.plain_network import edges_from, format_from, nodes_from
 
 FACTS = "qif"
 SCHEMA = 1
-LARGEST_WEIGHT = 2**31
-"""Values of one layer; more are no weight but a way to fill the memory."""
+LONGEST_TEXT = 4096
+"""Letters of a name or type of a layer."""
 
 
 def read_netx(path: Path) -> QuantizedGraph:
@@ -34,8 +37,9 @@ def read_netx(path: Path) -> QuantizedGraph:
         if not path.is_file():
             raise InputError("it does not exist or is no file; give a netx file")
         require_sealed(path)
+        require_sound_heaps(path.read_bytes())
         with h5py.File(path, "r") as file:
-            return _read(file)
+            return _read(file, may_expand_to(path.stat().st_size, always=ALWAYS_READ))
     except InputError as error:
         raise InputError(f"netx file {str(path)!r}: {error}") from None
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, RecursionError, MemoryError) as error:
@@ -53,9 +57,11 @@ def _require_inside(group: Any) -> None:
             _require_inside(item)
         elif item.external is not None or item.is_virtual:
             raise InputError(f"the values of {name!r} lie outside the file; export the network again")
+        elif item.compression not in (None, "gzip"):
+            raise InputError(f"the values of {name!r} are packed by {item.compression!r}, ours by gzip; export the network again")
 
 
-def _read(file: Any) -> QuantizedGraph:
+def _read(file: Any, allowance: int) -> QuantizedGraph:
     _require_inside(file)
     text = file.attrs.get(FACTS)
     if not isinstance(text, str):
@@ -67,7 +73,12 @@ def _read(file: Any) -> QuantizedGraph:
 
     def weight_of(name: str, shape: tuple[int, ...]) -> NDArray[np.int32]:
         stored = weights[name]
-        if stored.shape != shape or stored.dtype != np.int32 or stored.size > LARGEST_WEIGHT:
+        if (
+            stored.shape != shape
+            or stored.dtype != np.int32
+            or stored.size * 4 > allowance
+            or chunk_count(shape, stored.chunks) > MAX_CHUNKS
+        ):
             raise InputError(f"its weight is {stored.dtype} {stored.shape}, not int32 {shape}; export the network again")
         return np.asarray(stored[()])
 
@@ -112,6 +123,8 @@ def _difference(expected: Mapping[str, Any], group: Mapping[str, Any], prefix: s
 
 
 def _text(dataset: Any) -> str:
+    if dataset.shape != (1,) or dataset.dtype.kind != "S" or dataset.dtype.itemsize > LONGEST_TEXT:
+        raise InputError("a text is not in the form of this project; export the network again")
     return str(dataset[()][0], "ascii")
 
 

@@ -6,6 +6,7 @@ What each layer holds: layers.py. The root attribute ``qif`` is the network as J
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,10 +36,12 @@ def write_netx(graph: QuantizedGraph, path: Path) -> ExportReport:
     path = Path(path)
     layers = to_layers(graph)
     with atomic_path(path) as temporary:
-        with h5py.File(temporary, "w", userblock_size=BLOCK) as file:
+        made = io.BytesIO()  # libhdf5 neither reports a full disk as one nor lets go of the file then
+        with h5py.File(made, "w", userblock_size=BLOCK) as file:
             file.attrs[FACTS] = json.dumps(_facts(graph), separators=(",", ":"))
             for number, layer in enumerate(layers):
                 _put(file.create_group(f"layer/{number}"), layer)
+        temporary.write_bytes(made.getbuffer())
         seal(temporary)
         try:
             again = read_netx(temporary)

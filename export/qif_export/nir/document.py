@@ -58,8 +58,9 @@ def as_document(found: Mapping[str, Any], where: str) -> Document:
     Raises:
         InputError: not a graph, a node without type, or edges that are no pairs of names.
     """
-    if found.get("type") != "NIRGraph" or not isinstance(found.get("nodes"), dict) or "edges" not in found:
-        kind = str(found.get("type"))[:40]
+    named = found.get("type")
+    if not isinstance(named, str) or named != "NIRGraph" or not isinstance(found.get("nodes"), dict) or "edges" not in found:
+        kind = str(named)[:40]
         raise InputError(f"{where} is {kind!r}, not a NIRGraph with nodes and edges; wrap single nodes in a graph")
     nodes: dict[str, dict[str, Any]] = found["nodes"]
     if len(nodes) > MAX_NODES:

@@ -66,6 +66,33 @@ class HeapTexts:
         return _objects(data)
 
 
+def require_sound_heaps(data: bytes) -> None:
+    """Refuse a file in which a heap has an object without end, over which libhdf5 loops: for texts that it has to read itself.
+
+    Raises:
+        InputError: that.
+    """
+    at = data.find(b"GCOL")
+    while at >= 0:
+        if at % 8 == 0 and len(data) - at >= COLLECTION.size:
+            _, version, size = COLLECTION.unpack_from(data, at)
+            if version == 1 and not _walks(data[at + COLLECTION.size : at + size]):
+                raise InputError("a heap of texts is damaged; copy or export it again")
+        at = data.find(b"GCOL", at + 1)
+
+
+def _walks(heap: bytes) -> bool:
+    """Whether every object of a heap ends before the next, and the last with the heap; what is free counts its own header."""
+    at = 0
+    while at + OBJECT.size <= len(heap):
+        index, _references, _reserved, size = OBJECT.unpack_from(heap, at)
+        step = size if index == 0 else OBJECT.size + (size + 7) // 8 * 8
+        if step < OBJECT.size or step > len(heap) - at:
+            return False
+        at += step
+    return True
+
+
 def _objects(data: bytes) -> dict[int, bytes]:
     found, at = {}, 0
     while at + OBJECT.size <= len(data):
@@ -80,4 +107,4 @@ def _objects(data: bytes) -> dict[int, bytes]:
     return found
 
 
-__all__ = ["HeapTexts"]
+__all__ = ["HeapTexts", "require_sound_heaps"]

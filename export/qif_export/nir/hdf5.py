@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from qif_deploy.errors import InputError
+from qif_deploy.reading.limits import ALWAYS_READ, may_expand_to
+from qif_export.chunks import MAX_CHUNKS, chunk_count
 from qif_export.nir._nir import h5py
 from qif_export.nir.global_heap import HeapTexts
 
@@ -27,10 +29,6 @@ MAX_OBJECTS = 32_768
 MAX_RANK = 8
 MAX_TEXT = 1 << 24
 """Bytes of one text: the metadata of a network, with all its provenance."""
-
-ALWAYS_READ = 1 << 28
-MAX_EXPANSION = 64
-"""A file may expand to 256 MiB, and beyond that to 64 times its size; deflate gains 2 to 4 on trained weights, 1000 on a bomb."""
 
 BUILT_IN_FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
 """By number; everything else would be loaded as a plugin from a folder that the environment names."""
@@ -52,7 +50,7 @@ def load_groups(path: Path, name: str) -> dict[str, Any]:
                 raise InputError(f"it is HDF5 but not NIR, group {name!r} is missing; give a .nir file")
             if file.userblock_size or file.id.get_create_plist().get_sizes() != (8, 8):
                 raise InputError("it begins with a user block or has addresses of other than 8 bytes; write it as h5py does by default")
-            reader = _Reader(allowance=max(ALWAYS_READ, MAX_EXPANSION * path.stat().st_size), texts=HeapTexts(path))
+            reader = _Reader(allowance=may_expand_to(path.stat().st_size, always=ALWAYS_READ), texts=HeapTexts(path))
             found = reader.item(file, name, f"/{name}", depth=0)
     except InputError:
         raise
@@ -66,11 +64,12 @@ def load_groups(path: Path, name: str) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class _Reader:
-    """What is left to read: bytes, and how many objects were seen."""
+    """What is left to read: bytes, and how many objects and chunks were seen."""
 
     allowance: int
     texts: HeapTexts
     objects: int = 0
+    chunks: int = 0
 
     def item(self, parent: Any, key: str, where: str, *, depth: int) -> Any:
         """Return one object of ``parent``; h5py ships no types."""
@@ -101,6 +100,9 @@ class _Reader:
         if data.dtype.kind not in "biuf" or data.dtype.itemsize > 8:
             raise InputError(f"array {where[:80]!r} has dtype {str(data.dtype)[:60]}; give numbers of at most 8 bytes, or text")
         self._take(int(data.size) * data.dtype.itemsize, where, f"shape {data.shape}")
+        self.chunks += chunk_count(data.shape, data.chunks)
+        if self.chunks > MAX_CHUNKS:
+            raise InputError(f"array {where[:80]!r} is one too many in small chunks, more than {MAX_CHUNKS} in all; write it contiguous")
         return data[()]
 
     def _text(self, data: Any, where: str, *, fixed: int | None) -> Any:
@@ -158,4 +160,4 @@ def _require_plain(data: Any, where: str) -> None:
         )
 
 
-__all__ = ["ALWAYS_READ", "MAX_DEPTH", "MAX_EXPANSION", "MAX_OBJECTS", "load_groups"]
+__all__ = ["MAX_DEPTH", "MAX_OBJECTS", "load_groups"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +28,13 @@ class StreamedGraph:
         return {"metadata": self.metadata, "nodes": _NodeDicts(self.nodes), "edges": self.edges, "type": "NIRGraph"}
 
     def write(self, path: Path) -> None:
-        """Write the file; equal graphs give equal bytes."""
-        nir.write(str(path), self)
+        """Write the file; equal graphs give equal bytes.
+
+        It is made in memory: libhdf5 neither reports a full disk as one nor lets go of the file then.
+        """
+        made = io.BytesIO()
+        nir.write(made, self)
+        path.write_bytes(made.getbuffer())
 
 
 class _NodeDicts(dict[str, Any]):

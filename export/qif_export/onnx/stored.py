@@ -9,6 +9,7 @@ from typing import Any
 from qif_deploy.errors import InputError
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_export.onnx._onnx import onnx
+from qif_export.onnx.load import load_model, tensor_values
 from qif_export.onnx.metadata import DIGEST, PREFIX, from_metadata
 from qif_export.onnx.model import to_onnx
 from qif_export.onnx.options import OnnxOptions
@@ -29,11 +30,11 @@ def onnx_difference(path: Path, graph: QuantizedGraph) -> StoredDifference | Non
         UnsupportedError: ONNX cannot carry the network, so no file can be its export.
     """
     try:
-        model = onnx.load(str(path))
-    except Exception as error:  # protobuf's DecodeError is of another class in every release
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-        raise InputError(f"ONNX file {str(path)!r}: it cannot be read ({reason}); export the network again") from None
-    return first_difference(_entries(to_onnx(graph, _options(model, graph))), _entries(model))
+        model = load_model(path)
+        found = _entries(model, path)
+    except InputError as error:
+        raise InputError(f"ONNX file {str(path)!r}: {error}") from None
+    return first_difference(_entries(to_onnx(graph, _options(model, graph)), path), found)
 
 
 def _options(model: Any, graph: QuantizedGraph) -> OnnxOptions:
@@ -46,11 +47,12 @@ def _options(model: Any, graph: QuantizedGraph) -> OnnxOptions:
     return options
 
 
-def _entries(model: Any) -> dict[str, Any]:
+def _entries(model: Any, path: Path) -> dict[str, Any]:
+    """Everything in ``model``; values that lie outside it are looked for beside ``path``."""
     found: dict[str, Any] = {f"metadata {entry.key}": entry.value for entry in model.metadata_props if entry.key not in NO_PART}
     for place, graph in _graphs(model.graph, ""):
         for tensor in graph.initializer:
-            found[f"{place}tensor {tensor.name}"] = onnx.numpy_helper.to_array(tensor)
+            found[f"{place}tensor {tensor.name}"] = tensor_values(tensor, path)
         for number, node in enumerate(graph.node):
             found[f"{place}operator {number:05} {node.name or node.op_type}"] = _text(node)
     for function in model.functions:

@@ -19,7 +19,7 @@ from qif_export.onnx.load import load_model
 from qif_export.onnx.metadata import PREFIX, dump, sealed
 from qif_export.onnx.model import to_onnx
 from qif_export.onnx.options import OnnxOptions, Profile
-from qif_export.onnx.store import DATA_SUFFIX, stored
+from qif_export.onnx.store import stored
 from qif_export.onnx.verify import Probe, Verified, verify
 
 
@@ -68,12 +68,12 @@ def _verify_all_states(graph: QuantizedGraph, path: Path, options: OnnxOptions, 
             verify(graph, written.path, path, real)
 
 
-def _details(options: OnnxOptions, path: Path, outside: bool, verified: tuple[Verified, ...]) -> dict[str, Any]:
+def _details(options: OnnxOptions, path: Path, outside: Path | None, verified: tuple[Verified, ...]) -> dict[str, Any]:
     return {
         "profile": options.profile.value,
         "form": options.form.value,
         "exact": options.profile is not Profile.QDQ,
-        "files": [str(path), *([str(path) + DATA_SUFFIX] if outside else [])],
+        "files": [str(path), *([] if outside is None else [str(outside)])],
         "verified": [one.as_json() for one in verified],
     }
 

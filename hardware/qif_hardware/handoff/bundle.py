@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qif_deploy.analysis.range_proof import RangeProof, prove_ranges
+from qif_deploy.atomic import atomic_folder, publish
 from qif_deploy.errors import FormatError, InputError, UnsupportedError
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.ir.nodes import Conv2dCodes, DenseCodes
@@ -85,8 +85,7 @@ def write_hand_off(graph: QuantizedGraph, folder: Path, inputs: Mapping[str, NDA
     trace = run_reference(graph, codes)
     folder = Path(folder)
     _require_free(folder)
-    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with atomic_folder(folder) as work:
         trace.save(work / "vectors.npz")
         _save(work / "weights.npz", synapse_arrays(plan))
         _save(work / "constants.npz", _constant_arrays(graph))
@@ -96,12 +95,7 @@ def write_hand_off(graph: QuantizedGraph, folder: Path, inputs: Mapping[str, NDA
         description = _description(graph, plan, proof) | {"files": sha256}
         (work / "bundle.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
         sha256["bundle.json"] = hashlib.sha256((work / "bundle.json").read_bytes()).hexdigest()
-        work.chmod(0o755)  # mkdtemp gives 0700
-        work.replace(folder)
-    except OSError as error:
-        raise InputError(f"cannot write bundle {str(folder)!r}: {error.strerror or error}; free space or choose another --out") from None
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        publish(work, folder)
     return HandOff(folder=folder, sha256=sha256, samples=trace.samples, steps=steps, spikes=trace.spikes())
 
 

@@ -1,0 +1,1 @@
+"""Files of strangers into plain values: bounded in size and depth, never unpickled, one clear reason for each refusal."""
