@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qif_deploy.errors import FormatError
-from qif_deploy.fixedpoint import NumberFormat, RoundingMode, above_codes, ceil_codes, rint_codes, saturate, shift_for
+from qif_deploy.fixedpoint import (
+    BLOCK,
+    NumberFormat,
+    RoundingMode,
+    above_codes,
+    ceil_codes,
+    rint_codes,
+    rounding_terms,
+    rshift,
+    saturate,
+    shift_for,
+)
 from tests.networks import LOIHI2
 
 values = st.floats(-1e6, 1e6, allow_nan=False)
@@ -95,3 +106,24 @@ def test_an_impossible_format_is_refused(widths: dict, message: str) -> None:
 
 def test_limits_are_symmetric() -> None:
     assert (LOIHI2.weight_limit, LOIHI2.coef_limit, LOIHI2.state_limit, LOIHI2.product_limit) == (127, 4096, 2**23 - 1, 2**31 - 1)
+
+
+@pytest.mark.parametrize("rounding", RoundingMode)
+@pytest.mark.parametrize("bits", [0, 1, 3])
+def test_rounding_terms_give_every_mode_in_one_form(rounding: RoundingMode, bits: int) -> None:
+    codes = np.arange(-40, 41)
+    offset, below_zero = rounding_terms(bits, rounding=rounding)
+    one_form = (codes + offset + np.where(codes < 0, below_zero, 0)) >> bits
+    assert np.array_equal(one_form, rshift(codes, bits, rounding=rounding))
+
+
+@pytest.mark.parametrize("row", [3, BLOCK + 5])
+def test_codes_of_more_values_than_a_block_are_those_of_each_row(row: int) -> None:
+    """Rows that share a block, and rows of more than one."""
+    weights = np.random.default_rng(0).normal(0, 40, (BLOCK // row + 2, row)).astype(np.float32)
+    delta = np.random.default_rng(1).uniform(0.5, 2, (len(weights), 1))
+    assert weights.size > BLOCK
+    for codes_of in (rint_codes, ceil_codes, above_codes):
+        found = codes_of(weights, delta)
+        for n in (0, 1, len(weights) // 2, len(weights) - 1):
+            assert np.array_equal(found[n], codes_of(weights[n], delta[n])), (codes_of, n)

@@ -1,6 +1,7 @@
 """Random networks through every backend for as long as is asked; everything has to be equal, nothing may hang or be left behind.
 
     python -m tests.soak --minutes 60 --seed 1 --json
+    python -m tests.soak --seed 1 --only 3 --networks 400      # one network again and again: memory that grows here leaks
 
 Prints a table, and with --json one line of JSON at the end. Ends with 0 when nothing was wrong, else with 1; so it does when it is
 interrupted, with the counts so far.
@@ -19,7 +20,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
-from itertools import count
+from itertools import count, repeat
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
         workers = _workers(options, folder)
         for worker in workers.values():
             stack.callback(worker.end)
-        numbers = count() if options.only is None else iter([options.only])
+        numbers = count() if options.only is None else repeat(options.only, options.networks or 1)
         done = 0
         try:
             for number in numbers:
@@ -81,7 +82,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=60.0, help="end after this")
     parser.add_argument("--networks", type=int, default=None, help="end after so many")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", type=int, default=None, help="one case, by its number")
+    parser.add_argument("--only", type=int, default=None, help="one case, by its number; as often as --networks says")
     parser.add_argument("--backend", action="append", choices=[way.value for way in Way], help="may be repeated; all by default")
     parser.add_argument("--lava-every", type=int, default=40, help="one network in so many goes through Lava's normal runtime; 0 for none")
     parser.add_argument("--out", type=Path, default=Path("soak-failures"), help="folder for what went wrong")
