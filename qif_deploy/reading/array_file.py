@@ -62,7 +62,7 @@ def write_arrays(stream: BinaryIO, arrays: Mapping[str, NDArray[Any]]) -> None:
             member = zipfile.ZipInfo(f"{name}.npy")
             member.compress_type = zipfile.ZIP_DEFLATED
             with archive.open(member, "w", force_zip64=True) as opened:
-                np.lib.format.write_array(opened, np.asanyarray(values), allow_pickle=False)  # type: ignore[no-untyped-call]  # has no types
+                np.lib.format.write_array(opened, np.asanyarray(values), allow_pickle=False)  # type: ignore[no-untyped-call]  # numpy's stub
 
 
 def _archive(stream: BinaryIO, size: int) -> dict[str, NDArray[np.generic]]:
