@@ -1,7 +1,8 @@
 """A placement file as ``qif-deploy map`` writes it: which neurons sit on which core, and where that core is.
 
-Only ``cores`` is needed, for static power. A ``content_hash`` must be the network's. ``chips`` and ``placement[]`` with ``{core, chip, router, pieces[]}`` are read where they are
-there, each piece ``{layer, x, y, c}`` with half-open ranges of columns, rows and channels; other keys are not looked at.
+Only ``cores`` is needed, for static power. A ``content_hash`` must be the network's. ``chips`` and ``placement[]`` with
+``{core, chip, router, pieces[]}`` are read where they are there, each piece ``{layer, x, y, c}`` with half-open ranges of columns, rows and
+channels; other keys are not looked at.
 """
 
 from __future__ import annotations
