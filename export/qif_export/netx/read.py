@@ -69,7 +69,9 @@ def _read(file: Any, allowance: int) -> QuantizedGraph:
     facts = json.loads(text)
     if facts["schema"] != SCHEMA:
         raise InputError(f"schema {facts['schema']!r} is not the {SCHEMA} that this version reads; upgrade qif-deploy or export again")
-    weights = {_text(layer["name"]): layer["weight"] for layer in file["layer"].values() if "weight" in layer}
+    weights = {
+        _text(layer["name"]): layer["weight"] for layer in file["layer"].values() if isinstance(layer, h5py.Group) and "weight" in layer
+    }
 
     def weight_of(name: str, shape: tuple[int, ...]) -> NDArray[np.int32]:
         stored = weights[name]
@@ -106,6 +108,8 @@ def _read(file: Any, allowance: int) -> QuantizedGraph:
 
 def _difference(expected: Mapping[str, Any], group: Mapping[str, Any], prefix: str) -> str | None:
     """Return the first field that the file has otherwise, or not at all, or too much."""
+    if not isinstance(group, h5py.Group):  # an array would be searched value by value
+        return prefix or "its fields"
     for key in [*expected, *(key for key in group if key not in expected)]:
         if key not in expected or key not in group:
             return prefix + key
