@@ -44,6 +44,7 @@ class PostTraining:
         percentile: of the weight magnitudes, for PERCENTILE.
         calibrate: data set whose training part calibrates, or a ``.npy``/``.npz`` of codes; None for the model's own data set.
         calibration_samples: how many of them.
+        data_root: folder of data sets that no package carries.
         bias_correction: take the mean shift of each channel's current back in its bias.
         weight_bits: width of all weights, at most the target's; None for the target's.
         memory_budget: bytes that the weights may take; widths are then chosen per synapse. None for one width.
@@ -56,6 +57,7 @@ class PostTraining:
     percentile: float = 99.9
     calibrate: str | None = None
     calibration_samples: int = 256
+    data_root: Path | None = None
     bias_correction: bool = False
     weight_bits: int | None = None
     memory_budget: int | None = None
@@ -69,6 +71,11 @@ class PostTraining:
         if self.calibrate is not None and not self.needs_data:
             findings.append(
                 f"calibrate {self.calibrate!r} has no use here; it serves bias correction and a memory budget, ask for one or leave it out"
+            )
+        if self.data_root is not None and not self.needs_data:
+            findings.append(
+                f"data_root '{self.data_root}' has no use here; it serves training of codes, bias correction and a memory budget, "
+                "ask for one or leave it out"
             )
         raise_findings(InputError, findings)
         self.options  # noqa: B018  # its own limits speak up now
@@ -167,13 +174,14 @@ def calibration_for(source: FloatModel, how: PostTraining, *, steps: int) -> Cal
         return calibrate(source.graph, chosen, source=name)
     if len(source.graph.inputs) != 1:
         raise InputError(f"data set {name!r} feeds one input, the model has {list(source.graph.inputs)}; give an .npz with --calibrate")
-    arrays = {source.graph.inputs[0]: training_samples(name, how.calibration_samples, encoder=source.encoder, steps=steps)}
+    samples = training_samples(name, how.calibration_samples, encoder=source.encoder, steps=steps, root=how.data_root)
+    arrays = {source.graph.inputs[0]: samples}
     return calibrate(source.graph, prepare_inputs(declared, arrays, steps=steps), source=f"{name}, training part")
 
 
-def training_samples(name: str, samples: int, *, encoder: Encoder, steps: int) -> NDArray[Any]:
+def training_samples(name: str, samples: int, *, encoder: Encoder, steps: int, root: Path | None = None) -> NDArray[Any]:
     """Return codes of up to ``samples`` samples of the training part, drawn over all classes; time first where there is time."""
-    dataset = open_for(name, steps=steps)
+    dataset = open_for(name, steps=steps, root=root)
     order = np.random.default_rng(ORDER_SEED).permutation(len(dataset.train))[:samples]
     return shown(dataset, dataset.train, order.tolist(), encoder=encoder, steps=steps)
 

@@ -43,7 +43,7 @@ def quantize(
         how: width of the weights, and the choices of quantisation after training.
         qat: train the codes on the training part of the model's data set; None quantises as it is.
         data: data set for ``qat``, instead of the model's own.
-        data_root: folder of data sets that no package carries, for ``qat``.
+        data_root: folder of data sets that no package carries.
         progress: called with the share of the training done, 0..1.
     """
     from qif_export.nir.write import write_nir
@@ -55,10 +55,9 @@ def quantize(
     if qat is not None:
         profile = replace(profile, number_format=narrowed(profile.number_format, how.weights_of_qat()))
         return quantize_aware(model, profile, path, options=qat, steps=steps, data=data, data_root=data_root, progress=progress)
-    if data is not None or data_root is not None:
-        raise InputError(
-            "--data and --data-root name data to train codes on; add --qat, or give --calibrate for quantisation after training"
-        )
+    if data is not None:
+        raise InputError("--data names data to train codes on; add --qat, or give --calibrate for quantisation after training")
+    how = how if data_root is None else replace(how, data_root=data_root)
     source = load_float_model(model)
     found = quantize_after_training(source, profile, steps=steps, how=how)
     write_nir(found.network, path)

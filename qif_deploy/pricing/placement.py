@@ -1,7 +1,8 @@
 """A placement file as ``qif-deploy map`` writes it: which neurons sit on which core, and where that core is.
 
-Only ``cores`` is needed, for static power. ``chips`` and ``placement[]`` with ``{core, chip, router, pieces[]}`` are read where they are
-there, each piece ``{layer, x, y, c}`` with half-open ranges of columns, rows and channels; other keys are not looked at.
+Only ``cores`` is needed, for static power. A ``content_hash`` must be the network's. ``chips`` and ``placement[]`` with
+``{core, chip, router, pieces[]}`` are read where they are there, each piece ``{layer, x, y, c}`` with half-open ranges of columns, rows and
+channels; other keys are not looked at.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ def read_placement(path: Path, graph: QuantizedGraph) -> Placement:
         raise InputError(f"{where} holds no object; write it with `qif-deploy map`")
     if table.get("fits") is False:
         raise InputError(f"{where}: the network does not fit its target, so nothing is placed; map it to a larger system")
+    if table.get("content_hash", graph.content_hash) != graph.content_hash:
+        raise InputError(f"{where}: it is of another network, {table['content_hash']!r:.20}...; map this one")
     cores, chips = _whole(table.get("cores"), "cores", where), table.get("chips")
     placed = table.get("placement")
     cells = None if placed is None else _cells(placed, graph, where)

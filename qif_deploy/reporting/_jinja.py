@@ -6,6 +6,7 @@ from qif_deploy.errors import MissingDependencyError
 
 try:
     from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+    from markupsafe import Markup
 except ImportError:
     raise MissingDependencyError("the report needs jinja2; install it with: pip install 'qif-deploy[report]'") from None
 
@@ -16,4 +17,4 @@ def page_template(name: str) -> Template:
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).get_template(name)
 
 
-__all__ = ["page_template"]
+__all__ = ["Markup", "page_template"]

@@ -13,12 +13,11 @@ import json
 from functools import cache
 from importlib.resources import files
 
-from markupsafe import Markup
 from typing_extensions import assert_never
 
 from qif_deploy.plots._plotly import plotly_script
 from qif_deploy.plots.interactive.figure import plotly_figure
-from qif_deploy.reporting._jinja import page_template
+from qif_deploy.reporting._jinja import Markup, page_template
 from qif_deploy.reporting.blocks import Block, Command, Facts, Gallery, Page, Paragraph, Table
 from qif_deploy.version import __version__
 
@@ -38,9 +37,9 @@ def render(page: Page) -> str:
         chart_id=lambda view: numbers[id(view)],
         kind=_kind,
         policy=_policy(script, library),
-        style=Markup(style),  # noqa: S704  # ours
-        script=Markup(script),  # noqa: S704  # ours
-        data=Markup(json_in_html(charts)),  # noqa: S704  # escaped for its element
+        style=Markup(style),  # ours
+        script=Markup(script),  # ours
+        data=Markup(json_in_html(charts)),  # escaped for its element
         library=_packed(library),
         version=__version__,
     )

@@ -17,6 +17,7 @@ from qif_deploy.simulate.reference import run_reference
 from qif_export.nir.read import read_nir
 from tests.core.cli_runner import cli
 from tests.core.conftest import Artefacts
+from tests.core.data_files import write_cifar
 from tests.core.test_cli_refusals import profile
 
 WEIGHTS = 2 * 9 + 3 * 2 * 9 + 8 * 3 * 4 + 10 * 8
@@ -119,3 +120,16 @@ def test_a_users_number_format_goes_the_whole_way(tiny: Artefacts, tmp_path: Pat
     codes = {"image": np.load(tiny.codes)}
     assert vectors.json["spikes"] == run_reference(network, codes).spikes()
     assert sum(vectors.json["spikes"].values()) > 0
+
+
+def test_calibration_reads_data_sets_that_no_package_carries(tiny: Artefacts, tmp_path: Path) -> None:
+    write_cifar(tmp_path, "cifar10")
+    drawn = training_samples("cifar10", 4, encoder=Encoder.DIRECT, steps=4, root=tmp_path)
+    assert drawn.shape == (4, 3, 32, 32)
+    flags = ("--bias-correction", "--calibrate", "cifar10", "--data-root", tmp_path / "nowhere")
+    refused = cli("quantize", tiny.model, *flags, "--out", tmp_path / "net.nir")
+    assert refused.code == 2
+    assert "nowhere" in refused.err
+    unused = cli("quantize", tiny.model, "--data-root", tmp_path, "--out", tmp_path / "net.nir")
+    assert unused.code == 2
+    assert "has no use here" in unused.err
