@@ -106,11 +106,12 @@ def _read(file: Any, allowance: int) -> QuantizedGraph:
     return graph
 
 
-def _difference(expected: Mapping[str, Any], group: Mapping[str, Any], prefix: str) -> str | None:
+def _difference(expected: Mapping[str, Any], group: Any, prefix: str) -> str | None:
     """Return the first field that the file has otherwise, or not at all, or too much."""
     if not isinstance(group, h5py.Group):  # an array would be searched value by value
         return prefix or "its fields"
-    for key in [*expected, *(key for key in group if key not in expected)]:
+    keys: list[str] = [*expected, *(key for key in group if key not in expected)]
+    for key in keys:
         if key not in expected or key not in group:
             return prefix + key
         value = expected[key]
