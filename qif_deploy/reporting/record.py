@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from qif_deploy.errors import InputError
+from qif_deploy.reading.json_text import parse_json
 
 LARGEST_BYTES = 64 << 20
 """A result file is thousands of times smaller; what is larger is none."""
@@ -152,15 +152,10 @@ def read_record(path: Path, data: bytes, *, verb: str) -> Record:
     if len(data) > LARGEST_BYTES:
         empty.fail(f"{len(data)} bytes exceed the {LARGEST_BYTES} of any result")
 
-    def refuse(word: str) -> NoReturn:
-        empty.fail(f"it holds {word}, which is not JSON")
-
     try:
-        found = json.loads(data.decode("utf-8"), parse_constant=refuse)
-    except (UnicodeDecodeError, RecursionError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        empty.fail(f"it is not readable JSON ({type(error).__name__})")
+        found = parse_json(data.decode("utf-8"))
+    except ValueError as error:
+        empty.fail(f"it is not readable JSON ({error})")
     if not isinstance(found, dict):
         empty.fail("it holds no object")
     return Record(file=str(path), verb=verb, where="", values=found)

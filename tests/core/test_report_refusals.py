@@ -41,12 +41,13 @@ def test_a_damaged_result_is_one_line(run_copy: Path, name: str) -> None:
     ("data", "reason"),
     [
         (b"", "not readable JSON"),
-        (b'{"content_hash": NaN}', "it holds NaN"),
+        (b'{"content_hash": NaN}', "NaN is no JSON number"),
         (b"[1, 2]", "holds no object"),
-        (b'{"content_hash": "\xff"}', "UnicodeDecodeError"),
-        (b"[" * 100_000, "RecursionError"),
-        (b'{"content_hash": 1e999}', "instead of a text"),
+        (b'{"content_hash": "\xff"}', "can't decode"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"content_hash": 1e999}', "beyond float64"),
     ],
+    ids=["empty", "NaN", "no object", "no UTF-8", "nested", "infinite"],
 )
 def test_what_is_no_json_is_one_line(run_copy: Path, data: bytes, reason: str) -> None:
     (run_copy / "energy.json").write_bytes(data)
