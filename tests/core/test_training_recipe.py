@@ -93,7 +93,7 @@ def test_wrong_files_are_refused_in_one_line(tmp_path: Path) -> None:
     for name, message in [
         ("digit", "recipe 'digit' is unknown; use one of"),
         (tmp_path / "none.toml", "none.toml' does not exist"),
-        (tmp_path / "folder.toml", "cannot be read: Is a directory"),
+        (tmp_path / "folder.toml", "cannot be read: it is a folder, not a plain file"),
         (tmp_path / "broken.toml", "is no TOML: "),
         (tmp_path / "binary.toml", "is no TOML: "),
     ]:
