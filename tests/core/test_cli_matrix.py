@@ -70,7 +70,7 @@ BAD = {
     "quantize MODEL --qat --bias-correction": "leave out one of the two",
     "quantize MODEL --qat-epochs 3": "nothing is trained without --qat",
     "quantize MODEL --qat --data cifar10 --data-root nowhere": "",
-    "quantize MODEL --bias-correction --data-root nowhere": "give --calibrate",
+    "quantize MODEL --bias-correction --calibrate cifar10 --data-root nowhere": "nowhere",
     "check NET --target Loihi2": "did you mean 'loihi2'?",
     "check NET --data digitss": "did you mean 'digits'?",
     "check NET --data cifar10 --data-root nowhere": "nowhere",
