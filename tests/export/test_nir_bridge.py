@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from io import BytesIO
 
 import nir
 import numpy as np
@@ -203,8 +204,9 @@ def test_the_stock_reader_reads_and_writes_the_same_file(tmp_path, registered, w
     write(tmp_path / "a.nir")
     graph = nir.read(tmp_path / "a.nir", type_check=False)
     assert {own.QIF, own.QIFInput, own.QIFReadout} <= {type(node) for node in graph.nodes.values()}
-    nir.write(tmp_path / "b.nir", graph)
-    assert (tmp_path / "b.nir").read_bytes() == (tmp_path / "a.nir").read_bytes()
+    again = BytesIO()  # as ours is made, in memory: libhdf5 lays a file on the disk out differently
+    nir.write(again, graph)
+    assert again.getvalue() == (tmp_path / "a.nir").read_bytes()
 
 
 def test_nothing_is_registered_unasked(tmp_path):
