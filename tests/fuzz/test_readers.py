@@ -72,7 +72,7 @@ def test_changed_files_of_readers_in_other_languages(tmp_path: Path) -> None:
     reports = json.loads((tmp_path / REPORT).read_text())
     assert [report["reader"] for report in reports] == NATIVE
     assert [report["violations"] for report in reports] == [{}] * len(NATIVE)
-    assert all(len(report["outcomes"]) > 2 for report in reports), "all changes came to the same"
+    assert all(len(report["outcomes"]) > 1 for report in reports), "all changes came to the same"
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)

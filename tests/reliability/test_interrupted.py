@@ -35,11 +35,14 @@ from qif_deploy.errors import InputError
 from tests.reliability.writers import ARTEFACTS
 name, folder = sys.argv[1:]
 ARTEFACTS[name].write(Path(folder) / f"first-{name}", 1)  # and all that is imported for it, whose compiled form would be cut, too
-resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))  # a disk that is full after as many bytes, for this process alone
+unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (3000, unlimited[1]))  # a disk that is full after as many bytes, for this process alone
 try:
     ARTEFACTS[name].write(Path(folder) / name, 1)
 except InputError as error:
     sys.exit(str(error))
+finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)  # what traces this process writes at its end
 """
 
 

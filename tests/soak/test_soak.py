@@ -41,7 +41,14 @@ def test_a_few_networks_are_equal_on_every_way(tmp_path: Path) -> None:
 
 def test_ctrl_c_gives_the_counts_so_far(tmp_path: Path) -> None:
     command = [*SOAK, "--minutes", "5", "--backend", "oracle", "--out", str(tmp_path)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a parent may have told its children to ignore it
+    ) as run:
         assert run.stdout is not None
         assert run.stderr is not None
         assert run.stderr.readline().startswith("10 networks, 0 bad")
