@@ -37,8 +37,8 @@ def code_of(page: Path) -> set[str]:
 
 
 def paths_in(page: Path) -> list[str]:
-    """Words that are paths of the repository."""
-    words = {word.rstrip(",;:.") for word in code_of(page)}
+    """Words that are paths of the repository; what is installed beside it is none of it."""
+    words = {word.rstrip(",;:.") for word in code_of(page) if not word.startswith(".venv/")}
     return sorted(w for w in words if re.fullmatch(r"[\w./-]+", w) and (w.split("/")[0] in TOP or w in ("pyproject.toml", "CHANGELOG.md")))
 
 
