@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import tempfile
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -64,6 +65,24 @@ def _read_onnx(path: Path) -> object:
     from qif_export.onnx.read import read_onnx
 
     return read_onnx(path)
+
+
+@functools.cache
+def _outside() -> tuple[bytes, dict[str, bytes]]:
+    """A model whose weights lie beside it, and the files that hold them."""
+    from qif_export.onnx.options import OnnxOptions
+    from qif_export.onnx.write import write_onnx
+
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "net.onnx"
+        write_onnx(chain(), path, OnnxOptions(external_above=1))
+        return path.read_bytes(), {one.name: one.read_bytes() for one in Path(place).iterdir() if one != path}
+
+
+def _read_outside(path: Path) -> object:
+    for name, data in _outside()[1].items():
+        (path.parent / name).write_bytes(data)
+    return _read_onnx(path)
 
 
 def _float_onnx_seeds() -> tuple[bytes, ...]:
@@ -150,6 +169,9 @@ NETWORK_READERS = (
     Reader(name="nir", suffix=".nir", structure=Structure.HDF5, seeds=_nir_seeds, read=_read_nir, native=True),
     Reader(name="nir-float", suffix=".nir", structure=Structure.HDF5, seeds=_float_nir_seeds, read=_read_float_nir, native=True),
     Reader(name="onnx", suffix=".onnx", structure=Structure.PROTOBUF, seeds=_onnx_seeds, read=_read_onnx, native=True),
+    Reader(
+        name="onnx-outside", suffix=".onnx", structure=Structure.PROTOBUF, seeds=lambda: (_outside()[0],), read=_read_outside, native=True
+    ),
     Reader(name="onnx-float", suffix=".onnx", structure=Structure.PROTOBUF, seeds=_float_onnx_seeds, read=_read_float_onnx, native=True),
     Reader(name="netx", suffix=".net", structure=Structure.HDF5, seeds=_netx_seeds, read=_read_netx, native=True),
     Reader(

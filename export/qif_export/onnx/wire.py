@@ -1,7 +1,8 @@
-"""A look at a protobuf message before it is parsed: how many messages it holds, and how deep.
+"""A look at a protobuf message before it is parsed: how many messages it holds, how deep, and whether its texts are texts.
 
-A parser makes an object of some hundred bytes from a message of two, so a small hostile file could fill the memory; and what a parser
-answers to deep nesting differs by release. The walk follows the message types of ONNX, reads lengths, and skips over values.
+A parser makes an object of some hundred bytes from a message of two, so a small hostile file could fill the memory; what a parser
+answers to deep nesting differs by release; and it returns bytes for a text that is no UTF-8. The walk follows the message types of
+ONNX, reads lengths, and skips over values.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ DEEPEST_MESSAGE = 40
 
 
 def require_bounded(data: bytes) -> None:
-    """Refuse a model of too many or too deeply nested messages.
+    """Refuse a model of too many or too deeply nested messages, or with texts that are none.
 
     Raises:
         InputError: that, or lengths that lead beyond the end.
@@ -31,7 +32,7 @@ def require_bounded(data: bytes) -> None:
         kind, at, end, depth = waiting.pop()
         if depth > DEEPEST_MESSAGE:
             raise InputError(f"its messages are nested more than {DEEPEST_MESSAGE} deep; give a flatter model")
-        messages = _messages(kind)
+        messages, texts = _messages(kind), _texts(kind)
         while at < end:
             key, at = _varint(data, at, end)
             count += 1
@@ -49,6 +50,8 @@ def require_bounded(data: bytes) -> None:
                     inner = messages.get(key >> 3)
                     if inner is not None and at + length <= end:
                         waiting.append((inner, at, at + length, depth + 1))
+                    elif key >> 3 in texts:
+                        _require_text(data[at : min(at + length, end)])
                     at += length
                 case _:
                     raise _damaged()
@@ -60,6 +63,19 @@ def require_bounded(data: bytes) -> None:
 def _messages(kind: Any) -> dict[int, Any]:
     """Fields of a message type that hold messages: number -> type."""
     return {one.number: one.message_type for one in kind.fields if one.message_type is not None}
+
+
+@functools.cache
+def _texts(kind: Any) -> frozenset[int]:
+    """Numbers of the fields of a message type that hold a text."""
+    return frozenset(one.number for one in kind.fields if one.type == one.TYPE_STRING)
+
+
+def _require_text(data: bytes) -> None:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InputError("it is not ONNX, truncated or damaged (a name that is no UTF-8); copy or export it again") from None
 
 
 def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
