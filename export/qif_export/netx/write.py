@@ -36,12 +36,12 @@ def write_netx(graph: QuantizedGraph, path: Path) -> ExportReport:
     path = Path(path)
     layers = to_layers(graph)
     with atomic_path(path) as temporary:
-        made = io.BytesIO()  # libhdf5 neither reports a full disk as one nor lets go of the file then
+        made = io.BytesIO()  # libhdf5 neither reports a full disk as one nor lets go of the file then (see nir/stream.py)
         with h5py.File(made, "w", userblock_size=BLOCK) as file:
             file.attrs[FACTS] = json.dumps(_facts(graph), separators=(",", ":"))
             for number, layer in enumerate(layers):
                 _put(file.create_group(f"layer/{number}"), layer)
-        temporary.write_bytes(made.getbuffer())
+        temporary.write_bytes(made.getvalue())
         seal(temporary)
         try:
             again = read_netx(temporary)

@@ -30,11 +30,12 @@ class StreamedGraph:
     def write(self, path: Path) -> None:
         """Write the file; equal graphs give equal bytes.
 
-        It is made in memory: libhdf5 neither reports a full disk as one nor lets go of the file then.
+        It is made in memory: libhdf5 neither reports a full disk as one nor lets go of the file then. Not by ``getbuffer``: a view that
+        the traceback of an error keeps ends Python 3.12 with a crash as it exits.
         """
         made = io.BytesIO()
         nir.write(made, self)
-        path.write_bytes(made.getbuffer())
+        path.write_bytes(made.getvalue())
 
 
 class _NodeDicts(dict[str, Any]):
