@@ -153,12 +153,22 @@ class DemoOutcome:
     @property
     def holds(self) -> bool:
         """Whether batched, ONNX and Lava were all exact and no range fails."""
-        return all(self.backends[name].exact is True for name in self.backends) and self.check.verdict != "fail"
+        return not self.open_points
+
+    @property
+    def open_points(self) -> tuple[str, ...]:
+        """What keeps it from holding, in words; empty where it holds."""
+        found = ["the range proof and rules fail"] if self.check.verdict == "fail" else []
+        for name, backend in self.backends.items():
+            if backend.exact is not True:
+                found.append(f"{name} did not run" if backend.comparison is None else f"{name} is not exact")
+        return tuple(found)
 
     def as_json(self) -> dict[str, Any]:
         """Return the keys of the ``demo`` contract."""
         energy = self.energy.as_json()
         return {
+            "holds": self.holds,
             "accuracy": {"float": self.fidelity.accuracy_float, "integer": self.fidelity.accuracy_integer},
             "spike_agreement": self.fidelity.spike_agreement,
             "flips_per_spike": self.fidelity.flips_per_spike,

@@ -28,6 +28,7 @@ def demo_table(outcome: DemoOutcome, *, verbose: bool = False) -> RenderableType
     for name, check in outcome.backends.items():
         table.add_row(f"{name} against reference", verdict(check))
     table.add_row(f"energy, {outcome.energy.price_list.name}", energy_line(outcome.energy))
+    table.add_row("verdict", "holds" if outcome.holds else f"does not hold: {', '.join(outcome.open_points)}")
     for name, path in outcome.artefacts.items():
         table.add_row(f"file: {name}", str(path))
     return stacked([table, check_table(outcome.check, verbose=False), diff_table(f)]) if verbose else table

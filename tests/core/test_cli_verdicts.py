@@ -96,6 +96,7 @@ def test_demo_holds_only_where_every_backend_is_exact(
     said = result.json
     assert result.code == (0 if lava else 1)
     assert {"accuracy", "spike_agreement", "flips_per_spike", "backends", "artefacts", "seconds"} <= set(said)
+    assert said["holds"] is lava
     assert set(said["accuracy"]) == {"float", "integer"}
     assert {name: found["exact"] for name, found in said["backends"].items()} == {
         "batched": not batched_differs,

@@ -16,4 +16,7 @@ def _missing() -> str | None:
     return None
 
 
-NEEDS_LAVA = [pytest.mark.lava, pytest.mark.skipif(_missing() is not None, reason=str(_missing()))]
+MISSING = _missing()
+"""Why Lava does not run here; None where it does."""
+
+NEEDS_LAVA = [pytest.mark.lava, pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]

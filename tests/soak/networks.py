@@ -135,7 +135,7 @@ class _Network:
         if self.rng.random() < 0.2:
             return self.rng.integers(-limit, limit + 1, shape)
         fan_in = int(np.prod(shape[1:]))
-        return np.clip(np.fix(weights(self.rng, *shape) / max(1, int(fan_in**0.5) // 2)).astype(np.int64), -limit, limit)
+        return np.clip(np.trunc(weights(self.rng, *shape) / max(1, int(fan_in**0.5) // 2)).astype(np.int64), -limit, limit)
 
     def neurons(self, name: str, branches: list[str]) -> str:
         channels = self.shapes[branches[0]][0]
