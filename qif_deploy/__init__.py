@@ -1,7 +1,7 @@
 """Trained QIF spiking networks to neuromorphic targets, bit for bit.
 
-One function per verb of the command line, resolved on first use so that importing the package stays light, and the
-types that they take and return. Everything else is private.
+One function per verb of the command line and one that reads a network, resolved on first use so that importing the package stays
+light, and the types that they take and return. Everything else is private.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from qif_deploy.api.diff import Comparison, diff
     from qif_deploy.api.energy import energy
     from qif_deploy.api.export import OnnxChoices, export
-    from qif_deploy.api.loading import ForeignModel
+    from qif_deploy.api.loading import ForeignModel, load_network
     from qif_deploy.api.map import map  # noqa: A004  # the verb's name
     from qif_deploy.api.quantization import PostTraining
     from qif_deploy.api.quantize import quantize
@@ -84,6 +84,7 @@ _HOMES = {
     "diff": "qif_deploy.api.diff",
     "energy": "qif_deploy.api.energy",
     "export": "qif_deploy.api.export",
+    "load_network": "qif_deploy.api.loading",
     "map": "qif_deploy.api.map",
     "quantize": "qif_deploy.api.quantize",
     "report": "qif_deploy.api.report",
@@ -134,6 +135,7 @@ __all__ = [
     "diff",
     "energy",
     "export",
+    "load_network",
     "map",
     "quantize",
     "report",

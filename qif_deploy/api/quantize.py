@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from qif_hardware.target import Target
 
 
+DEFAULT_TARGET = "loihi2"
+"""Its number format is asked for where nothing else is named; which cores a network takes is the question of ``map``."""
+
+
 def quantize(
     model: Path,
     *,
-    target: str,
+    target: str = DEFAULT_TARGET,
     out: Path | None = None,
     steps: int | None = None,
     how: PostTraining | None = None,

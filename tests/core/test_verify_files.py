@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qif_deploy.api.loading import dataset_inputs, load_network
+import qif_deploy
+from qif_deploy import load_network
+from qif_deploy.api.loading import dataset_inputs
 from qif_deploy.api.verify_files import FileCheck, check_file
 from qif_deploy.simulate.compare import Mismatch
 from qif_deploy.simulate.reference import run_reference
@@ -33,6 +35,12 @@ def check(tiny: Artefacts) -> Callable[[Path], FileCheck]:
     codes = dataset_inputs(graph, None, samples=40).codes
     reference = run_reference(graph, codes)
     return lambda path: check_file(path, graph, codes, reference)
+
+
+def test_a_network_is_one_from_either_of_its_files(tiny: Artefacts, tmp_path: Path) -> None:
+    """And the target that is taken where none is named is that of the command line."""
+    assert load_network(tiny.network) == load_network(tiny.onnx)
+    assert qif_deploy.quantize(tiny.model, out=tmp_path / "net.nir").network == load_network(tiny.network)
 
 
 def test_what_was_exported_holds(tiny: Artefacts, tmp_path: Path, check: Callable[[Path], FileCheck]) -> None:
