@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qif_deploy._torch import INSTALL, torch
 from qif_deploy.errors import BackendError, InputError, MissingDependencyError, QifError
-from qif_deploy.training._torch import INSTALL, torch
 from qif_deploy.training.batches import Batch, Share, TrainingBatches
 from qif_deploy.training.history import History
 from qif_deploy.training.recipe import Recipe

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qif_deploy.training._torch import torch
+from qif_deploy._torch import torch
 
 Tensor = torch.Tensor
 

@@ -7,9 +7,9 @@ from math import prod
 
 from typing_extensions import assert_never
 
+from qif_deploy._torch import torch
 from qif_deploy.datasets.dataset import Dataset, StreamedDataset
 from qif_deploy.datasets.encoders import Encoder
-from qif_deploy.training._torch import torch
 from qif_deploy.training.models.registry import model_spec
 from qif_deploy.training.network import SpikingNetwork
 from qif_deploy.training.recipe import Recipe

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from qif_deploy._torch import torch
 from qif_deploy.datasets.dataset import Dataset, StreamedDataset, streamed
 from qif_deploy.datasets.encoders import Encoder, encoded_sample
 from qif_deploy.datasets.source import SampleSource
-from qif_deploy.training._torch import torch
 from qif_deploy.training.augment import shift_images
 from qif_deploy.training.recipe import Recipe
 

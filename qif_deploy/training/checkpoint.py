@@ -9,9 +9,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from qif_deploy._torch import INSTALL, torch
 from qif_deploy.atomic import atomic_path
 from qif_deploy.errors import InputError, MissingDependencyError
-from qif_deploy.training._torch import INSTALL, torch
 from qif_deploy.training.assembly import build_network, count_weights
 from qif_deploy.training.checkpoint_header import FORMAT, KEY, damaged, description
 from qif_deploy.training.network import SpikingNetwork

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from qif_deploy._torch import torch
 from qif_deploy.datasets.dataset import SampleCodes
 from qif_deploy.datasets.source import Labels
-from qif_deploy.training._torch import torch
 from qif_deploy.training.answering import Answering
 from qif_deploy.training.batches import Batch, time_first
 from qif_deploy.training.network import SpikingNetwork

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from qif_deploy.training._torch import torch
+from qif_deploy._torch import torch
 
 Tensor = torch.Tensor
 

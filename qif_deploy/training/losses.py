@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing_extensions import assert_never
 
-from qif_deploy.training._torch import torch
+from qif_deploy._torch import torch
 from qif_deploy.training.recipe import Recipe
 from qif_deploy.training.recipe_options import Loss
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from typing_extensions import assert_never
 
+from qif_deploy._torch import torch
 from qif_deploy.ir.nodes import Reduce
 from qif_deploy.neuron.params import QIFParams
-from qif_deploy.training._torch import torch
+from qif_deploy.sound_conv2d import SoundConv2d
 from qif_deploy.training.answering import Answering
 from qif_deploy.training.layers import IdentityShortcut, SampleDropout, TimeFirst
 from qif_deploy.training.neuron import QIFNeuron
@@ -124,7 +125,7 @@ class SpikingNetwork(Answering):
 def _stateless(layer: ConvLayer | DenseLayer | PoolLayer | FlattenLayer) -> torch.nn.Module:
     match layer:
         case ConvLayer():
-            return torch.nn.Conv2d(
+            return SoundConv2d(
                 layer.in_channels,
                 layer.out_channels,
                 layer.kernel,

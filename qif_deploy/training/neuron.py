@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from qif_deploy._torch import torch
 from qif_deploy.errors import InputError
 from qif_deploy.neuron.float_step import float_step
 from qif_deploy.neuron.params import QIFParams
-from qif_deploy.training._torch import torch
 from qif_deploy.training.kernels.choice import NeuronKernel, takes_fused
 from qif_deploy.training.spike import SurrogateSpike
 from qif_deploy.training.stable_map import LearnedConstant, StableMap

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from typing_extensions import assert_never
 
-from qif_deploy.training._torch import torch
+from qif_deploy._torch import torch
 from qif_deploy.training.recipe import Recipe
 from qif_deploy.training.recipe_options import Optimiser, Schedule
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from typing_extensions import assert_never
 
+from qif_deploy._torch import torch
 from qif_deploy.errors import InputError
 from qif_deploy.shapes import ChannelFloats
-from qif_deploy.training._torch import torch
 
 Tensor = torch.Tensor
 

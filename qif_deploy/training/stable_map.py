@@ -23,11 +23,11 @@ import enum
 
 import numpy as np
 
+from qif_deploy._torch import torch
 from qif_deploy.errors import InputError, raise_findings
 from qif_deploy.neuron.fixed_points import analyse_map
 from qif_deploy.neuron.params import QIFParams
 from qif_deploy.shapes import ChannelFloats
-from qif_deploy.training._torch import torch
 
 Tensor = torch.Tensor
 

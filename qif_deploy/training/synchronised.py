@@ -13,8 +13,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from qif_deploy._torch import torch
 from qif_deploy.errors import InputError
-from qif_deploy.training._torch import torch
 
 Tensor = torch.Tensor
 

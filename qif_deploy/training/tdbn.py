@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from qif_deploy._torch import torch
 from qif_deploy.errors import InputError
 from qif_deploy.shapes import ChannelFloats
-from qif_deploy.training._torch import torch
 from qif_deploy.training.synchronised import processes, synchronised_batch_norm
 
 Tensor = torch.Tensor

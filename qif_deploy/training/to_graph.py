@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
+from qif_deploy._torch import torch
 from qif_deploy.ir.graph import Graph
 from qif_deploy.ir.nodes import QIF, AvgPool2d, BatchNorm, Conv2d, ConvGeometry, Dense, Flatten, FloatNode, FloatWeight, Input, Readout
-from qif_deploy.training._torch import torch
 from qif_deploy.training.layers import IdentityShortcut, TimeFirst
 from qif_deploy.training.network import SpikingNetwork
 from qif_deploy.training.neuron import QIFNeuron

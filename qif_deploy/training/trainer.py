@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+from qif_deploy._torch import torch
 from qif_deploy.datasets.catalogue import EVENT_DATA
 from qif_deploy.datasets.dataset import Dataset, StreamedDataset, streamed
 from qif_deploy.datasets.encoders import Encoder
 from qif_deploy.errors import BackendError, InputError
 from qif_deploy.training._lightning import Job, resolved, run_epochs
-from qif_deploy.training._torch import torch
 from qif_deploy.training.answering import Answering
 from qif_deploy.training.assembly import build_network, input_spec
 from qif_deploy.training.batches import Batch, Share, evaluation_batches, training_batches

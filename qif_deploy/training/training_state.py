@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from qif_deploy._torch import INSTALL, torch
 from qif_deploy.atomic import atomic_path
 from qif_deploy.errors import BackendError, InputError, MissingDependencyError
-from qif_deploy.training._torch import INSTALL, torch
 from qif_deploy.training.recipe import Recipe
 
 FORMAT = "qif_deploy.training_state.1"

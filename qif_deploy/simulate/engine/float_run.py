@@ -22,6 +22,7 @@ from qif_deploy.neuron.float_step import float_step
 from qif_deploy.shapes import InputCodes, channelwise
 from qif_deploy.simulate.engine.workers import usable_device
 from qif_deploy.simulate.float_sim import FloatPopulationTrace, FloatTrace
+from qif_deploy.sound_conv2d import conv2d
 
 Tensor = torch.Tensor
 
@@ -133,10 +134,7 @@ class _Run:
             case Dense():
                 return functional.linear(x, self._tensor(node.weight), self._bias(node))
             case Conv2d():
-                g = node.geometry
-                return functional.conv2d(
-                    x, self._tensor(node.weight), self._bias(node), g.stride, g.padding, g.dilation, g.groups
-                )  # fmt: skip
+                return conv2d(x, self._tensor(node.weight), self._bias(node), node.geometry)
             case AvgPool2d():
                 return functional.avg_pool2d(x, node.kernel, node.stride)
             case SumPool2d():

@@ -18,8 +18,8 @@ from qif_deploy.ir.nodes import Conv2dCodes, DenseCodes
 from qif_deploy.shapes import Shape
 from qif_deploy.simulate.engine.int8_conv import byte_convolution, byte_linear, channels_last
 from qif_deploy.simulate.engine.plan import Sums, SynapsePlan
-from qif_deploy.simulate.engine.sound_geometry import sound_geometry
 from qif_deploy.simulate.engine.trial import Trial
+from qif_deploy.sound_conv2d import sound_geometry
 
 Tensor = torch.Tensor
 Summation = Callable[[Tensor], Tensor]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from typing_extensions import assert_never
 
+from qif_deploy._torch import torch
 from qif_deploy.errors import InputError, raise_findings
 from qif_deploy.shapes import Shape
-from qif_deploy.training._torch import torch
 from qif_deploy.training.data._torchvision import v2
 
 Tensor = torch.Tensor

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from qif_deploy._torch import torch
 from qif_deploy.datasets.dataset import StreamedDataset
 from qif_deploy.datasets.source import Labels, Sample, SampleSource
 from qif_deploy.errors import InputError
-from qif_deploy.training._torch import torch
 from qif_deploy.training.data.augmentation import Augmentation, Augmenter
 
 

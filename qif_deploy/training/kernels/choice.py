@@ -8,8 +8,8 @@ from importlib.util import find_spec
 
 from typing_extensions import assert_never
 
+from qif_deploy._torch import torch
 from qif_deploy.errors import InputError
-from qif_deploy.training._torch import torch
 from qif_deploy.training.spike import SurrogateSpike
 
 Tensor = torch.Tensor

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from qif_deploy._torch import torch
 from qif_deploy.neuron.params import ResetMode
-from qif_deploy.training._torch import torch
 from qif_deploy.training.kernels.population import ROWS, population_backward, population_forward
 from qif_deploy.training.spike import SurrogateShape, surrogate_peak
 

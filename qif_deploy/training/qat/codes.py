@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from typing_extensions import assert_never
 
+from qif_deploy._torch import torch
 from qif_deploy.analysis.range_proof import prove_ranges
 from qif_deploy.analysis.signal_range import signal_of
 from qif_deploy.errors import FormatError
@@ -33,7 +34,6 @@ from qif_deploy.passes.quantize import quantize_graph
 from qif_deploy.passes.quantize_report import QuantizeReport, SynapseReport
 from qif_deploy.passes.scale_method import QuantizeOptions
 from qif_deploy.shapes import ChannelFloats
-from qif_deploy.training._torch import torch
 from qif_deploy.training.qat.modules import QatBias, QatPopulation, QatSynapse
 from qif_deploy.training.qat.population import BackwardRule
 

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qif_deploy._torch import torch
 from qif_deploy.ir.nodes import Conv2dCodes, DenseCodes
 from qif_deploy.neuron.constants import CODE_FIELDS, FixedConstants, StepConstants
 from qif_deploy.shapes import ChannelCodes, ChannelFloats
-from qif_deploy.training._torch import torch
+from qif_deploy.sound_conv2d import conv2d
 from qif_deploy.training.qat.population import BackwardRule, PopulationStep
 from qif_deploy.training.qat.straight_through import straight_through
 
@@ -47,11 +48,7 @@ class QatSynapse(torch.nn.Module):
         """Return ``acc`` for signals ``(time, batch, ...)``, exact in the dtype of ``x``."""
         codes = straight_through(self.weight * self.limit, self.limit).to(x.dtype)
         merged = x.flatten(0, 1)
-        if self.geometry is None:
-            acc = torch.nn.functional.linear(merged, codes)
-        else:
-            g = self.geometry
-            acc = torch.nn.functional.conv2d(merged, codes, None, g.stride, g.padding, g.dilation, g.groups)
+        acc = torch.nn.functional.linear(merged, codes) if self.geometry is None else conv2d(merged, codes, None, self.geometry)
         return acc.reshape(*x.shape[:2], *acc.shape[1:])
 
     def node(self) -> DenseCodes | Conv2dCodes:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from typing_extensions import assert_never
 
+from qif_deploy._torch import torch
 from qif_deploy.ir.nodes import CodeInput, Conv2dCodes, DenseCodes, Flatten, Population, ReadoutCodes, Reduce, SumPool2d
-from qif_deploy.training._torch import torch
 from qif_deploy.training.answering import Answering
 from qif_deploy.training.qat.codes import TrainedCodes
 from qif_deploy.training.qat.population import run_population

@@ -7,10 +7,10 @@ from typing import Any
 
 from typing_extensions import assert_never
 
+from qif_deploy._torch import torch
 from qif_deploy.neuron.constants import StepConstants
 from qif_deploy.neuron.fixed_step import fixed_step
 from qif_deploy.neuron.params import ResetMode
-from qif_deploy.training._torch import torch
 from qif_deploy.training.spike import SurrogateShape, surrogate_slope
 
 Tensor = torch.Tensor

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from qif_deploy._torch import torch
 from qif_deploy.fixedpoint import round_units
-from qif_deploy.training._torch import torch
 
 Tensor = torch.Tensor
 

@@ -1,4 +1,4 @@
-"""The one entry of torch (>= 2.3) for the trainer; lightning and safetensors of the same extra enter where they are used."""
+"""The entry of torch (>= 2.3) for the trainer; lightning and safetensors of the same extra enter where they are used."""
 
 from __future__ import annotations
 

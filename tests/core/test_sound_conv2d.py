@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from qif_deploy.analysis.signal_range import signal_of
 from qif_deploy.ir.graph import QuantizedGraph
@@ -16,9 +18,9 @@ from qif_deploy.simulate.engine import engine as engine_module
 from qif_deploy.simulate.engine.batched import run_batched, run_prepared
 from qif_deploy.simulate.engine.engine import Engine
 from qif_deploy.simulate.engine.plan import Sums
-from qif_deploy.simulate.engine.sound_geometry import sound_geometry
 from qif_deploy.simulate.engine.trial import Trial
 from qif_deploy.simulate.reference import run_reference
+from qif_deploy.sound_conv2d import SoundConv2d, conv2d, sound_geometry
 from tests.networks import LOIHI2, population, random_inputs
 
 WRONG = {
@@ -59,6 +61,43 @@ def test_the_engine_is_exact_where_onednn_is_not(case: str, low: int, monkeypatc
     engine = Engine(graph, torch.device("cpu"))
     assert engine.synapses["conv"].plan.sums is Sums.FLOAT64
     assert compare_traces(reference, run_prepared(engine, inputs)).first_mismatch is None
+
+
+@pytest.mark.parametrize("groups", [1, 2], ids=["whole", "grouped"])
+@pytest.mark.parametrize("case", WRONG)
+def test_floats_and_their_gradients_are_exact_there_too(case: str, groups: int) -> None:
+    """Of small integers, so that float32 has no rounding; torch's own kernel for float64 is not oneDNN's."""
+    (channels, *size), outputs, kernel, shape = WRONG[case]
+    geometry, rng = replace(shape, groups=groups), torch.Generator().manual_seed(0)
+    for batch in (1, 2, 33):
+        leaves = [
+            torch.randint(-4, 5, dims, generator=rng).float().requires_grad_()
+            for dims in ((batch, channels * groups, *size), (outputs, channels, *kernel), (outputs,))
+        ]
+        wide = [leaf.detach().double().requires_grad_() for leaf in leaves]
+        found = conv2d(*leaves, geometry)
+        wanted = functional.conv2d(*wide, geometry.stride, geometry.padding, geometry.dilation, groups)
+        weights = torch.randint(-3, 4, found.shape, generator=rng)
+        (found * weights).sum().backward()
+        (wanted * weights).sum().backward()
+        assert torch.equal(found.double(), wanted)
+        assert all(torch.equal(one.grad.double(), other.grad) for one, other in zip(leaves, wide, strict=True))
+
+
+def test_elsewhere_it_is_torchs_own() -> None:
+    torch.manual_seed(0)
+    ours = SoundConv2d(4, 6, 3, stride=2, padding=1, groups=2)
+    torch.manual_seed(0)
+    theirs = torch.nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=2)
+    x = torch.randn(3, 4, 9, 9)
+    assert torch.equal(ours(x), theirs(x))
+
+
+def test_training_lives_through_a_border_of_padding() -> None:
+    """torch's own layer ends the process here."""
+    layer = SoundConv2d(3, 1, (4, 1), stride=2, padding=(1, 1), bias=False)
+    layer(torch.ones(33, 3, 10, 1)).sum().backward()
+    assert layer.weight.grad is not None
 
 
 @pytest.mark.parametrize(
