@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qif_deploy.api.files import destination
+from qif_deploy.api.files import destination, keep
 from qif_deploy.api.loading import ForeignModel, load_float_model
 from qif_deploy.errors import InputError
 from qif_deploy.ir.graph import Graph
@@ -68,6 +68,7 @@ def convert(model: Path, *, out: Path | None = None, how: ForeignModel | None = 
 
     path = destination(out, default=Path(model).parent / "graph.nir")
     source = load_float_model(model, how)
+    keep(path, model)
     steps = source.steps if steps is None else steps
     facts = FloatFacts(
         steps=steps,

@@ -15,7 +15,7 @@ from qif_deploy.progress import Progress
 def run(
     network: Path,
     *,
-    backend: str,
+    backend: str = "reference",
     input: Path,  # noqa: A002  # the flag's name
     out: Path | None = None,
     steps: int | None = None,
@@ -45,7 +45,7 @@ def run(
     how = Execution() if how is None else how
     chosen = parse_backend(backend)
     path = existing_file(network)
-    vectors = destination(out, default=path.parent / "vectors.npz")
+    vectors = destination(out, default=path.parent / "vectors.npz", reads=(path, input))
     start = time.perf_counter()
     if path.suffix == ".onnx" and chosen is Backend.ONNX:
         from qif_deploy.reading.array_file import read_arrays

@@ -71,7 +71,7 @@ def _request(name: str, split_seed: int, root: Path | None, frames: int | None) 
             f"data set {name!r} is read from a local folder and none was given; give --data-root (root), which holds {FROM_FOLDER[name]!r}"
         )
     raise_findings(InputError, findings)
-    return DataRequest(split_seed=split_seed, root=root, frames=frames)
+    return DataRequest(split_seed=split_seed, root=None if root is None else Path(root), frames=frames)
 
 
 def _digits(request: DataRequest) -> Dataset:
