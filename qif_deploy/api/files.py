@@ -18,17 +18,19 @@ def destination(out: Path | None, *, default: Path) -> Path:
     """
     path = default if out is None else Path(out)
     if path.suffix != default.suffix:
-        raise InputError(f"output {str(path)!r} does not end in {default.suffix}; name it so, as the verbs that read it ask for that")
+        raise InputError(
+            f"output {str(path)!r} does not end in {default.suffix}, and a {default.suffix} file is what is written; name it so"
+        )
     require_writable(path)
     return path
 
 
-def make_folder(path: Path) -> Path:
-    """Make a folder for results."""
+def make_folder(path: Path, *, option: str = "--out") -> Path:
+    """Make a folder for results, that ``option`` of the verb names."""
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot make folder {str(path)!r}: {error.strerror}; choose another --out") from None
+        raise InputError(f"cannot make folder {str(path)!r}: {error.strerror}; choose another {option}") from None
     return Path(path)
 
 

@@ -51,6 +51,7 @@ def verify(
     given = tuple(require_kind(path) for path in files)
     default = () if given else COMPARED
     chosen = default if backends is None else tuple(parse_backend(name) for name in backends)
+    how.require_use(chosen)
     graph = load_network(network)
     path = destination(out, default=Path(network).parent / "verify.json")
     real = real_inputs(graph, data=data, input_file=input, samples=samples, data_root=data_root)

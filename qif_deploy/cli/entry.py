@@ -45,7 +45,7 @@ def guarded(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except MemoryError:
-        return _say("out of memory; use fewer --samples", BROKEN)
+        return _say("out of memory; use fewer samples", BROKEN)
     except OSError as error:
         remedy = REMEDIES.get(error.errno or 0, "check the path and its permissions")
         return _say(f"{error.filename or 'file system'}: {error.strerror or error}; {remedy}", BAD_INPUT)

@@ -80,7 +80,9 @@ def require_steps(graph: DeclaresInputs, steps: int) -> None:
 def _prepare(graph: DeclaresInputs, name: str, codes: NDArray[np.generic], steps: int | None) -> InputCodes:
     node = graph.code_input(name)
     if not np.issubdtype(codes.dtype, np.integer):
-        raise InputError(f"input {name!r}: dtype {codes.dtype} is not integer; give codes {node.low}..{node.high}, or floats with --encode")
+        floats = f", rint(x / {node.scale:g}) of floats x; of the verbs, run takes floats too, with --encode"
+        remedy = floats if np.issubdtype(codes.dtype, np.floating) else ""
+        raise InputError(f"input {name!r}: dtype {codes.dtype} is not integer; give codes {node.low}..{node.high}{remedy}")
     if codes.ndim == len(node.shape) + 1 and codes.shape[1:] == node.shape:
         hold = graph.steps if steps is None else steps
         if hold is None:

@@ -39,7 +39,7 @@ class RunOptions:
         logs: write CSV and TensorBoard files.
 
     Raises:
-        InputError: values outside their limits, or something that needs a folder without one.
+        InputError: values outside their limits or of another type, or something that needs a folder without one.
     """
 
     accelerator: Accelerator = Accelerator.CPU
@@ -58,6 +58,8 @@ class RunOptions:
             for name, low, high in limits
             if not low <= getattr(self, name) <= high
         ]
+        if not isinstance(self.accelerator, Accelerator):  # a word would pass as none of the three
+            findings.append(f"training run: accelerator = {self.accelerator!r}, allowed is one of {[str(kind) for kind in Accelerator]}")
         if self.folder is None and (self.resume or self.logs):
             findings.append("training run: resume and logs need a folder; give one")
         raise_findings(InputError, findings)

@@ -25,26 +25,26 @@ from tests.core.test_cli_writing import WRITING
 GROUP: Any = typer.main.get_command(app)
 
 GOOD = (
-    "train --recipe RECIPE --epochs 1 --accelerator cpu --devices 1 --nodes 1 --threads 1 --workers 0 --data-root . --out run -v --json",
+    "train --recipe RECIPE --epochs 1 --accelerator cpu --devices 1 --nodes 1 --threads 1 --workers 0 --out run -v --json",
     "convert THEIRS --convention snntorch --dt 0.0001 --reset subtract --spike-at > --input-range 0:1 --input-scale 1.0 --out a.nir --json",
     "convert THEIRS --unit-gain --drop-leak --readout sum --seed 1 -q --out b.nir",
     "quantize MODEL --steps 3 --weight-bits 6 --scales percentile --percentile 99 --bias-correction --calibrate CODES --json --out c.nir",
     "quantize MODEL --memory-budget 200 --calibration-samples 40 --seed 1 -q --out d.nir",
-    "quantize MODEL --qat --qat-epochs 1 --qat-learning-rate 0.01 --data digits --data-root . -q --out e.nir",
-    "check NET --target loihi2 --data CODES --data-root . --samples 8 --seed 1 --json --out check.json",
+    "quantize MODEL --qat --qat-epochs 1 --qat-learning-rate 0.01 --data digits -q --out e.nir",
+    "check NET --target loihi2 --data CODES --samples 8 --seed 1 --json --out check.json",
     "check MODEL -q",
-    "run NET --input wrong/floats.npy --encode --steps 3 --backend batched --device cpu --time-limit 60 --seed 1 -v --out a.npz",
+    "run NET --input wrong/floats.npy --encode --steps 3 --backend batched --device cpu --seed 1 -v --out a.npz",
     "run ONNX --input CODES --backend onnx -q --out b.npz",
-    "diff MODEL NET --data CODES --data-root . --samples 8 --device cpu --noise --no-layer-accuracy --seed 1 --json -v --out f.json",
+    "diff MODEL NET --data CODES --samples 8 --device cpu --noise --no-layer-accuracy --seed 1 --json -v --out f.json",
     "diff MODEL NET --samples 8 --layer-accuracy -q --out g.json",
-    "verify NET --data CODES --data-root . --samples 34 --backend nir --file ONNX --device cpu --time-limit 60 --json --out v.json",
-    "verify NET --input CODES --backend batched --seed 1 -q -v --out w.json",
-    "export NET --to onnx --profile exact --form step --states none --inline --data CODES --data-root . --seed 1 --json -v --out a.onnx",
+    "verify NET --data CODES --samples 34 --backend nir --file ONNX --json --out v.json",
+    "verify NET --input CODES --backend batched --device cpu --seed 1 -q -v --out w.json",
+    "export NET --to onnx --profile exact --form step --states none --inline --data CODES --seed 1 --json -v --out a.onnx",
     "export NET --to netx -q --out a.net",
-    "map NET --target loihi2-lava --chips 1 --cores-per-chip 4 --data CODES --data-root . --samples 8 --json -v --out p.json",
+    "map NET --target loihi2-lava --chips 1 --cores-per-chip 4 --data CODES --samples 8 --json -v --out p.json",
     "map NET --input CODES --objective time --seed 1 -q --out q.json",
     "energy NET --input CODES --cores 4 --chips 1 --step-us 50 --prices loihi1-published --seed 1 --json -v --out e.json",
-    "energy NET --data digits --data-root . --samples 8 -q --out h.json",
+    "energy NET --data digits --samples 8 -q --out h.json",
     "report RUN --seed 1 --json -v --out r.html",
     "targets --seed 1 --json -v --out t.json",
     "targets -q",
@@ -117,6 +117,11 @@ ELSEWHERE = {
     ("demo", "--recipe"): "test_cli_verdicts.py",
     ("demo", "--target"): "test_cli_verdicts.py",
     ("train", "--resume"): "test_cli_matrix.py",
+    **{
+        (verb, "--data-root"): "test_cli_data_root.py"
+        for verb in ("train", "quantize", "check", "diff", "verify", "export", "map", "energy")
+    },
+    **{(verb, "--time-limit"): "test_cli_lava.py" for verb in ("run", "verify")},
 }
 """Good cases that cost too much to run twice, by the file that runs them."""
 
