@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,8 +164,14 @@ def _load_float_nir(path: Path, how: ForeignModel) -> FloatModel:
 def _input_coding(how: ForeignModel) -> InputCoding | None:
     from qif_export.nir.importing.walk import InputCoding
 
-    given = {"low": how.input_low, "high": how.input_high, "scale": how.input_scale}
-    return None if set(given.values()) == {None} else replace(InputCoding(), **{key: x for key, x in given.items() if x is not None})
+    if how.input_low is how.input_high is how.input_scale is None:
+        return None
+    usual = InputCoding()
+    return InputCoding(
+        low=usual.low if how.input_low is None else how.input_low,
+        high=usual.high if how.input_high is None else how.input_high,
+        scale=usual.scale if how.input_scale is None else how.input_scale,
+    )
 
 
 def _load_float_onnx(path: Path) -> FloatModel:

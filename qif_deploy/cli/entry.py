@@ -21,6 +21,8 @@ UsageProblem: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__n
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: runs a verb and turns every expected failure into one line and an exit code."""
+    if sys.stdout is None:  # closed: what is printed would be lost, and the next file opened would take its place for C libraries
+        sys.exit(_say("standard output is closed; send it to a file or to /dev/null", BAD_INPUT))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a file's name need not be of the terminal's encoding
             stream.reconfigure(errors="backslashreplace")

@@ -58,7 +58,7 @@ class RunOptions:
             for name, low, high in limits
             if not low <= getattr(self, name) <= high
         ]
-        if not isinstance(self.accelerator, Accelerator):  # a word would pass as none of the three
+        if self.accelerator not in tuple(Accelerator):  # a word, which would pass as none of the three
             findings.append(f"training run: accelerator = {self.accelerator!r}, allowed is one of {[str(kind) for kind in Accelerator]}")
         if self.folder is None and (self.resume or self.logs):
             findings.append("training run: resume and logs need a folder; give one")
