@@ -28,7 +28,16 @@ if TYPE_CHECKING:
     from qif_deploy.api.targets import targets
     from qif_deploy.api.train import train
     from qif_deploy.api.verify import verify
-    from qif_deploy.errors import QifError
+    from qif_deploy.errors import (
+        BackendError,
+        BackendTimeout,
+        FormatError,
+        GraphError,
+        InputError,
+        MissingDependencyError,
+        QifError,
+        UnsupportedError,
+    )
     from qif_deploy.fidelity.report import Fidelity
     from qif_deploy.fixedpoint import NumberFormat, RoundingMode
     from qif_deploy.ir.graph import Graph, QuantizedGraph
@@ -64,7 +73,14 @@ _HOMES = {
     "PostTraining": "qif_deploy.api.quantization",
     "QatOptions": "qif_deploy.training.qat.options",
     "QIFParams": "qif_deploy.neuron.params",
+    "BackendError": "qif_deploy.errors",
+    "BackendTimeout": "qif_deploy.errors",
+    "FormatError": "qif_deploy.errors",
+    "GraphError": "qif_deploy.errors",
+    "InputError": "qif_deploy.errors",
+    "MissingDependencyError": "qif_deploy.errors",
     "QifError": "qif_deploy.errors",
+    "UnsupportedError": "qif_deploy.errors",
     "QuantizeOutcome": "qif_deploy.api.results",
     "QuantizedGraph": "qif_deploy.ir.graph",
     "ReportOutcome": "qif_deploy.api.report",
@@ -96,6 +112,8 @@ _HOMES = {
 
 __all__ = [
     "Accelerator",
+    "BackendError",
+    "BackendTimeout",
     "CheckReport",
     "Comparison",
     "ConvertOutcome",
@@ -108,7 +126,11 @@ __all__ = [
     "Fidelity",
     "FigureFormat",
     "ForeignModel",
+    "FormatError",
     "Graph",
+    "GraphError",
+    "InputError",
+    "MissingDependencyError",
     "NetworkMapping",
     "NumberFormat",
     "OnnxChoices",
@@ -127,6 +149,7 @@ __all__ = [
     "TargetsOutcome",
     "Trace",
     "TrainOutcome",
+    "UnsupportedError",
     "VerifyOutcome",
     "__version__",
     "check",

@@ -95,13 +95,13 @@ def _reason(error: OSError | UnicodeDecodeError) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
 
 
-def packaged_or_path(name: str, folder: Path, *, what: str) -> Path:
+def packaged_or_path(name: str | Path, folder: Path, *, what: str) -> Path:
     """Return the packaged ``folder/NAME.toml``, or ``name`` itself when it is a path to a TOML file.
 
     Raises:
         InputError: neither; lists the packaged names.
     """
-    if name.endswith(".toml"):
+    if isinstance(name, Path) or name.endswith(".toml"):
         return Path(name)
     known = sorted(path.stem for path in folder.glob("*.toml"))
     if name not in known:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import enum
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -37,6 +38,16 @@ def unknown_word(what: str, word: str, known: Iterable[str], *, also: str = "") 
     """
     known = tuple(known)
     return InputError(f"{what} {word!r} is unknown; use one of {', '.join(known)}{also}{meant(word, known)}")
+
+
+def require_member(what: str, value: object, kind: type[enum.Enum]) -> None:
+    """Refuse a value that is no member of an enumeration, such as its text.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not isinstance(value, kind):
+        raise InputError(f"{what} {value!r} is no {kind.__name__}; give one of {', '.join(f'{kind.__name__}.{one.name}' for one in kind)}")
 
 
 def missing_file(path: Path, *, remedy: str = "check the path") -> InputError:

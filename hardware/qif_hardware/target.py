@@ -58,7 +58,7 @@ class Target:
         return self.chip
 
 
-def load_target(name: str) -> Target:
+def load_target(name: str | Path) -> Target:
     """Load a packaged profile by name, or a user's profile by path.
 
     ``number_format`` is a table of widths, or the name of a packaged profile whose number format the target shares; ``[chip]`` may be

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -245,9 +245,13 @@ def compared(graph: QuantizedGraph, reference: Trace, found: Trace, *, seconds: 
     return BackendCheck(comparison=comparison, seconds=seconds, as_if=causes)
 
 
-def parse_backend(name: str) -> Backend:
-    """Return the backend called ``name``."""
-    known = [backend.value for backend in Backend]
+def parse_backend(name: str, among: Iterable[Backend] = Backend) -> Backend:
+    """Return the backend called ``name``, one of ``among``.
+
+    Raises:
+        InputError: none of them.
+    """
+    known = [backend.value for backend in among]
     if name not in known:
         raise unknown_word("backend", name, known)
     return Backend(name)

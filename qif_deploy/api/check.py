@@ -26,7 +26,7 @@ CHECKED_SAMPLES, CHECKED_AT_ONCE = 64, 16
 def check(
     path: Path,
     *,
-    target: str | None = None,
+    target: str | Path | None = None,
     data: str | None = None,
     data_root: Path | None = None,
     samples: int | None = None,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qif_deploy.analysis.reachable import require_coverable
-from qif_deploy.api.files import destination
+from qif_deploy.api.files import destination, keep
 from qif_deploy.api.loading import ForeignModel, load_float_model
 from qif_deploy.errors import InputError
 from qif_deploy.ir.graph import Graph
@@ -70,6 +70,7 @@ def convert(model: Path, *, out: Path | None = None, how: ForeignModel | None = 
 
     path = destination(out, default=Path(model).parent / "graph.nir")
     source = load_float_model(model, how)
+    keep(path, model)
     steps = source.steps if steps is None else steps
     require_coverable(steps)
     facts = FloatFacts(

@@ -41,7 +41,7 @@ def demo(
     *,
     out: Path = Path("runs/demo"),
     recipe: str = "digits",
-    target: str = "loihi2",
+    target: str | Path = "loihi2",
     seed: int | None = None,
     progress: StageProgress | None = None,
 ) -> DemoOutcome:

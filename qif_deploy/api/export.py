@@ -99,7 +99,7 @@ def export(
 
 def _file(home: Path | None, suffix: str, out: Path | None) -> Path:
     """Return the file to write, ``out`` or beside the network's own file ``home``; asked before any work."""
-    return destination(out, default=_beside(home, suffix) if out is None else Path(f"network{suffix}"))
+    return destination(out, default=_beside(home, suffix) if out is None else Path(f"network{suffix}"), reads=(home,))
 
 
 def _beside(home: Path | None, suffix: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,16 @@ from qif_deploy.atomic import require_writable, write_text
 from qif_deploy.errors import InputError
 
 
-def destination(out: Path | None, *, default: Path) -> Path:
+def destination(out: Path | None, *, default: Path, reads: Iterable[Path | None] = ()) -> Path:
     """Return where to write: ``out``, or ``default``; asked before any work, so that no result is computed for nothing.
 
+    Args:
+        out: where the caller wants it.
+        default: where it goes otherwise; its suffix is that of the kind of file.
+        reads: files that the verb reads, which it must not replace; None for one that was not given.
+
     Raises:
-        InputError: nothing can be written there, or the file would not be of the kind that ``default`` names.
+        InputError: nothing can be written there, the file would not be of the kind that ``default`` names, or it is one that is read.
     """
     path = default if out is None else Path(out)
     if path.suffix != default.suffix:
@@ -22,7 +28,19 @@ def destination(out: Path | None, *, default: Path) -> Path:
             f"output {str(path)!r} does not end in {default.suffix}, and a {default.suffix} file is what is written; name it so"
         )
     require_writable(path)
+    keep(path, *reads)
     return path
+
+
+def keep(path: Path, *reads: Path | None) -> None:
+    """Refuse to write over what was read.
+
+    Raises:
+        InputError: ``path`` is one of the files ``reads``.
+    """
+    for read in reads:
+        if read is not None and path.exists() and Path(read).exists() and path.samefile(read):
+            raise InputError(f"output {str(path)!r} is the file that is read, which would be lost; name another with --out")
 
 
 def make_folder(path: Path, *, option: str = "--out") -> Path:

@@ -26,7 +26,7 @@ DEFAULT_TARGET = "loihi2-lava"
 def map(  # noqa: A001  # the verb's name
     network: Path,
     *,
-    target: str = DEFAULT_TARGET,
+    target: str | Path = DEFAULT_TARGET,
     chips: int | None = None,
     cores_per_chip: int | None = None,
     objective: str = "time",
@@ -64,7 +64,7 @@ def map(  # noqa: A001  # the verb's name
     known = [kind.value for kind in Objective]
     if objective not in known:
         raise unknown_word("objective", objective, known)
-    path = destination(out, default=Path(network).parent / "placement.json")
+    path = destination(out, default=Path(network).parent / "placement.json", reads=(network, input))
     folder = None if plots is None else make_folder(plots, option="--plots")
     tallies, source = _counted(graph, input=input, data=data, data_root=data_root, samples=samples)
     mapping = map_network(graph, chip, tallies=tallies, source=source, objective=Objective(objective), grow=chips is None)

@@ -26,7 +26,7 @@ from qif_deploy.reading.array_file import read_arrays
 from qif_deploy.shapes import InputCodes
 from qif_deploy.simulate.calibrate import calibrate
 from qif_deploy.simulate.inputs import prepare_inputs
-from qif_deploy.suggestion import unknown_word
+from qif_deploy.suggestion import require_member, unknown_word
 from qif_deploy.version import __version__
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class PostTraining:
     memory_budget: int | None = None
 
     def __post_init__(self) -> None:
+        require_member("scales", self.scales, ScaleMethod)
         findings = []
         if self.calibration_samples is not None and self.calibration_samples < 1:
             findings.append(f"calibration_samples {self.calibration_samples} is below 1; ask for at least one, 256 is usual")

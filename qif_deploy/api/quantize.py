@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qif_deploy.api.files import destination
+from qif_deploy.api.files import destination, keep
 from qif_deploy.api.loading import FloatModel, load_float_model
 from qif_deploy.api.quantization import PostTraining, narrowed, quantize_after_training
 from qif_deploy.api.quantize_aware import quantize_aware
@@ -28,7 +28,7 @@ DEFAULT_TARGET = "loihi2"
 def quantize(
     model: Path,
     *,
-    target: str = DEFAULT_TARGET,
+    target: str | Path = DEFAULT_TARGET,
     out: Path | None = None,
     steps: int | None = None,
     how: PostTraining | None = None,
@@ -63,6 +63,7 @@ def quantize(
         raise InputError("--data names data to train codes on; add --qat, or give --calibrate for quantisation after training")
     how = how if data_root is None else replace(how, data_root=data_root)
     source = load_float_model(model)
+    keep(path, model)
     found = quantize_after_training(source, profile, steps=steps, how=how)
     write_nir(found.network, path)
     residual = max(source.fold.residual.values(), default=0.0)

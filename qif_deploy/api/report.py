@@ -13,6 +13,7 @@ from qif_deploy.atomic import atomic_path, write_text
 from qif_deploy.reporting.blocks import Page, Section, Status
 from qif_deploy.reporting.run_files import read_run
 from qif_deploy.reporting.whole_page import whole_page
+from qif_deploy.suggestion import require_member
 
 VERDICTS = {Status.FAILS: "fail", Status.LOOK: "warn", Status.HOLDS: "ok", Status.FACT: "ok", Status.ABSENT: "ok"}
 
@@ -66,6 +67,8 @@ def report(run: Path, *, out: Path | None = None, figures: FigureFormat | None =
     from qif_deploy.reporting.html import render
 
     start = time.perf_counter()
+    if figures is not None:
+        require_member("figures", figures, FigureFormat)
     folder = Path(run)
     files = read_run(folder)
     path = destination(out, default=folder / "report.html")

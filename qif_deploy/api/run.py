@@ -15,7 +15,7 @@ from qif_deploy.progress import Progress
 def run(
     network: Path,
     *,
-    backend: str,
+    backend: str = "reference",
     input: Path,  # noqa: A002  # the flag's name
     out: Path | None = None,
     steps: int | None = None,
@@ -46,7 +46,7 @@ def run(
     chosen = parse_backend(backend)
     how.require_use((chosen,))
     path = existing_file(network)
-    vectors = destination(out, default=path.parent / "vectors.npz")
+    vectors = destination(out, default=path.parent / "vectors.npz", reads=(path, input))
     start = time.perf_counter()
     if path.suffix == ".onnx" and chosen is Backend.ONNX:
         from qif_deploy.reading.array_file import read_arrays

@@ -20,12 +20,25 @@ from qif_deploy.simulate.trace import Trace
 if TYPE_CHECKING:
     from qif_export.stored_difference import StoredDifference
 
-KINDS = (".onnx", ".nir", ".npz")
+VECTORS = ".npz"
+KINDS = (".onnx", ".nir", VECTORS)
+
+OWN_INPUTS = "the inputs in the vectors"
+"""The source of what vectors are compared on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a network is run on: prepared codes, what the reference makes of them, and where they come from."""
+
+    codes: Mapping[str, InputCodes]
+    reference: Trace
+    source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileCheck:
-    """One file: ``stored`` is the first value in it that is not the network's, ``run`` what it computes against the reference.
+    """One file: ``stored`` is the first value in it that is not the network's, ``run`` what it computes on ``source`` beside the reference.
 
     A file that holds another number is not the network's, whether or not these inputs reach that number.
     """
@@ -33,6 +46,7 @@ class FileCheck:
     path: Path
     stored: StoredDifference | None
     run: BackendCheck
+    source: str
 
     @property
     def exact(self) -> bool | None:
@@ -42,8 +56,9 @@ class FileCheck:
         return self.run.exact
 
     def as_json(self) -> dict[str, Any]:
-        """Return what the run says, and the stored difference."""
-        return self.run.as_json() | {"exact": self.exact, "stored": None if self.stored is None else self.stored.as_json()}
+        """Return what the run says, on what, and the stored difference."""
+        stored = None if self.stored is None else self.stored.as_json()
+        return self.run.as_json() | {"exact": self.exact, "input": self.source, "stored": stored}
 
 
 def require_kind(path: Path) -> Path:
@@ -58,27 +73,29 @@ def require_kind(path: Path) -> Path:
     return path
 
 
-def check_file(path: Path, graph: QuantizedGraph, inputs: Mapping[str, InputCodes], reference: Trace) -> FileCheck:
+def check_file(path: Path, graph: QuantizedGraph, shown: Shown | None) -> FileCheck:
     """Compare a file with ``graph``: ``.onnx`` in a fresh session, ``.nir`` by the reference, ``.npz`` as the vectors of somebody's run.
 
-    Vectors bring their own inputs; the reference runs those.
+    Vectors bring their own inputs, and the reference runs those; only other files need ``shown``.
     """
     start = time.perf_counter()
     stored: StoredDifference | None = None
+    source = OWN_INPUTS if path.suffix == VECTORS or shown is None else shown.source
     try:
         stored = _stored(path, graph)
-        expected, found = _runs(path, graph, inputs, reference)
+        expected, found = _runs(path, graph, shown)
     except MissingDependencyError as error:
-        return FileCheck(path=path, stored=stored, run=_without_run(start, skipped=str(error)))
+        return FileCheck(path=path, stored=stored, run=_without_run(start, skipped=str(error)), source=source)
     except (InputError, BackendError) as error:
-        return FileCheck(path=path, stored=stored, run=_without_run(start, failed=str(error)))
+        return FileCheck(path=path, stored=stored, run=_without_run(start, failed=str(error)), source=source)
     seconds = time.perf_counter() - start
     unseen = [name for name in expected.populations if name not in found.populations]
     if path.suffix != ".onnx" or not unseen:
-        return FileCheck(path=path, stored=stored, run=compared(graph, expected, found, seconds=seconds))
+        return FileCheck(path=path, stored=stored, run=compared(graph, expected, found, seconds=seconds), source=source)
     kept = {name: trace for name, trace in expected.populations.items() if name in found.populations}
-    shown = Trace(inputs=expected.inputs, populations=kept, readout=expected.readout)
-    return FileCheck(path=path, stored=stored, run=_without_states(compared(graph, shown, found, seconds=seconds), unseen))
+    seen = Trace(inputs=expected.inputs, populations=kept, readout=expected.readout)
+    run = _without_states(compared(graph, seen, found, seconds=seconds), unseen)
+    return FileCheck(path=path, stored=stored, run=run, source=source)
 
 
 def _without_states(check: BackendCheck, unseen: list[str]) -> BackendCheck:
@@ -104,24 +121,23 @@ def _stored(path: Path, graph: QuantizedGraph) -> StoredDifference | None:
             return None
 
 
-def _runs(path: Path, graph: QuantizedGraph, inputs: Mapping[str, InputCodes], reference: Trace) -> tuple[Trace, Trace]:
+def _runs(path: Path, graph: QuantizedGraph, shown: Shown | None) -> tuple[Trace, Trace]:
     """Return the reference's run and that of the file, on the same inputs."""
-    match path.suffix:
-        case ".onnx":
-            from qif_export.onnx.run import run_onnx
+    if path.suffix == VECTORS:
+        found = Trace.load(path)
+        return run_reference(graph, prepare_inputs(graph, found.inputs, steps=None)), found
+    assert shown is not None
+    if path.suffix == ".onnx":
+        from qif_export.onnx.run import run_onnx
 
-            return reference, run_onnx(path, inputs)
-        case ".nir":
-            from qif_export.nir.read import read_nir
+        return shown.reference, run_onnx(path, shown.codes)
+    from qif_export.nir.read import read_nir
 
-            return reference, run_reference(read_nir(path), inputs)
-        case _:
-            found = Trace.load(path)
-            return run_reference(graph, prepare_inputs(graph, found.inputs, steps=None)), found
+    return shown.reference, run_reference(read_nir(path), shown.codes)
 
 
 def _without_run(start: float, *, skipped: str | None = None, failed: str | None = None) -> BackendCheck:
     return BackendCheck(comparison=None, seconds=time.perf_counter() - start, skipped=skipped, failed=failed)
 
 
-__all__ = ["KINDS", "FileCheck", "check_file", "require_kind"]
+__all__ = ["KINDS", "OWN_INPUTS", "VECTORS", "FileCheck", "Shown", "check_file", "require_kind"]

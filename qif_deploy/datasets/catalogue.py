@@ -73,7 +73,7 @@ def _request(name: str, split_seed: int, root: Path | None, frames: int | None) 
     if name not in FROM_FOLDER and root is not None:
         findings.append(f"data set {name!r}: data_root (root) = {str(root)!r}, but a package carries it; leave it out")
     raise_findings(InputError, findings)
-    return DataRequest(split_seed=split_seed, root=root, frames=frames)
+    return DataRequest(split_seed=split_seed, root=None if root is None else Path(root), frames=frames)
 
 
 def _digits(request: DataRequest) -> Dataset:

@@ -19,7 +19,7 @@ def verify_table(outcome: VerifyOutcome, *, verbose: bool = False) -> Renderable
     columns = ("backend", "against the reference", "seconds", *(("samples / s",) if verbose else ()))
     table = new_table(columns, f"on {outcome.source}", numbers=columns[2:])
     rows = [(name, verdict(check), check) for name, check in outcome.backends.items()]
-    rows += [(str(file.path), _file_verdict(file), file.run) for file in outcome.files]
+    rows += [(_file_name(file, outcome.source), _file_verdict(file), file.run) for file in outcome.files]
     for name, said, check in rows:
         table.add_row(name, said, f"{check.seconds:.2f}", *((_speed(check),) if verbose else ()))
     held = "holds: everything that ran is exact" if outcome.holds else "does not hold"
@@ -29,6 +29,11 @@ def verify_table(outcome: VerifyOutcome, *, verbose: bool = False) -> Renderable
 def _speed(check: BackendCheck) -> str:
     """Return the samples per second of a run, the time of making the backend ready included."""
     return "" if check.comparison is None or check.seconds <= 0 else f"{check.comparison.samples / check.seconds:,.0f}"
+
+
+def _file_name(check: FileCheck, source: str) -> str:
+    """Return the path, and what the file was compared on where that is not what the table says."""
+    return str(check.path) if check.source == source else f"{check.path}, on {check.source}"
 
 
 def _file_verdict(check: FileCheck) -> str:

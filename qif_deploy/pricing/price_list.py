@@ -96,7 +96,7 @@ def price_list_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in PRICES.glob("*.toml")))
 
 
-def load_price_list(name: str) -> PriceList:
+def load_price_list(name: str | Path) -> PriceList:
     """Load a packaged list by name, or a user's by path.
 
     Raises:

@@ -34,13 +34,15 @@ def prepare_inputs(graph: DeclaresInputs, arrays: Mapping[str, NDArray[np.generi
 
     Args:
         graph: the network; it declares shape and code range of each input, and the steps that its proof covers.
-        arrays: name -> integer codes ``(time, batch, ...)``, or ``(batch, ...)`` to be held. One unnamed array
+        arrays: name -> integer codes, or spikes as booleans, ``(time, batch, ...)``, or ``(batch, ...)`` to be held. One unnamed array
             (key "") serves a network with one input.
         steps: T for held inputs; None takes the T that the proof covers.
 
     Raises:
-        InputError: wrong name, dtype, shape or code, or more steps than the proof covers.
+        InputError: fewer than one step, wrong name, dtype, shape or code, or more steps than the proof covers.
     """
+    if steps is not None and steps < 1:
+        raise InputError(f"a run of {steps} time steps is empty; give at least 1")
     if set(arrays) == {""} and len(graph.inputs) == 1:
         arrays = {next(iter(graph.inputs)): arrays[""]}
     if set(arrays) != set(graph.inputs):
@@ -80,6 +82,8 @@ def require_steps(graph: DeclaresInputs, steps: int) -> None:
 
 def _prepare(graph: DeclaresInputs, name: str, codes: NDArray[np.generic], steps: int | None) -> InputCodes:
     node = graph.code_input(name)
+    if codes.dtype == np.bool_:  # spikes
+        codes = codes.astype(np.uint8)
     if not np.issubdtype(codes.dtype, np.integer):
         floats = f", rint(x / {node.scale:g}) of floats x, which `qif-deploy run --encode` takes as they are"
         remedy = floats if np.issubdtype(codes.dtype, np.floating) else ""

@@ -97,10 +97,10 @@ def test_run_holds_frames_encodes_floats_and_takes_exported_files(tiny: Artefact
         "exported": (tiny.onnx, "--input", tmp_path / "frames.npy", "--backend", "onnx", "--steps", 2),
     }
     for name, arguments in runs.items():
-        assert cli("run", *arguments, "--out", tmp_path / f"{name}.npz", "-q").code == 0
-    held = dict(Trace.load(tmp_path / "held.npz").computed())
+        assert cli("run", *arguments, "--out", tmp_path / f"of-{name}.npz", "-q").code == 0
+    held = dict(Trace.load(tmp_path / "of-held.npz").computed())
     for name in runs:
-        assert all(np.array_equal(codes, held[array]) for array, codes in Trace.load(tmp_path / f"{name}.npz").computed()), name
+        assert all(np.array_equal(codes, held[array]) for array, codes in Trace.load(tmp_path / f"of-{name}.npz").computed()), name
 
 
 def test_results_lie_beside_the_network_without_out(tiny: Artefacts, tmp_path: Path) -> None:

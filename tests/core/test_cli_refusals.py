@@ -119,7 +119,6 @@ CODES = {
     "text.nir": "not a readable .npy",
     "floats.npy": "dtype float64 is not integer; give codes 0..16, rint(x / 0.0625) of floats x, which `qif-deploy run --encode` takes",
     "complex.npy": "dtype complex128 is not integer",
-    "bool.npy": "dtype bool is not integer",
     "text_array.npy": "is not integer",
     "record.npy": "is not integer",
     "scalar.npy": "shape () does not fit; give (time, batch, 1, 8, 8)",

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.core.cli_runner import assert_one_line, cli
 from tests.core.conftest import Artefacts, words_of
+from tests.export.peers.stored import unpacked
 
 WRITING = {
     "quantize MODEL": ".nir", "run NET --input CODES": ".npz", "verify NET --backend batched": ".json", "energy NET": ".json",
@@ -28,6 +30,26 @@ def test_results_that_cannot_be_written(tiny: Artefacts, wrong: Path, place: Pat
     folder.mkdir()
     for out, reason in ((place / "none" / f"x{suffix}", "does not exist"), (folder, "is a folder"), ("x.txt", f"does not end in {suffix}")):
         assert_one_line(cli(*words, "--out", out), "x.txt" if out == "x.txt" else "cannot write", reason)
+
+
+READING = {
+    "quantize {0} --out {0}": "theirs.nir", "quantize {0}": "net.nir", "convert {0} --out {0}": "theirs.nir", "convert {0}": "graph.nir",
+    "run NET --input {0} --out {0}": "vectors.npz", "energy NET --placement {0} --out {0}": "placement.json",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line", READING)
+def test_no_verb_replaces_what_it_reads(tiny: Artefacts, wrong: Path, tmp_path: Path, line: str) -> None:
+    path = tmp_path / READING[line]
+    if path.suffix == ".nir":
+        unpacked("snntorch-subtract", tmp_path).rename(path)
+    elif path.suffix == ".npz":
+        np.savez(path, image=np.load(tiny.codes))
+    else:
+        path.write_text("{}")
+    before = path.read_bytes()
+    assert_one_line(cli(*words_of(tiny, wrong, line.format(path))), "is the file that is read, which would be lost", "--out")
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("line", ["train --recipe RECIPE", "demo --recipe RECIPE"])

@@ -135,6 +135,13 @@ def test_a_backend_that_did_not_run_is_no_success(run_copy: Path) -> None:
     assert "not run: Lava is not installed" in (run_copy / "report.html").read_text()
 
 
+def test_a_run_of_fewer_steps_than_the_network_has_is_reported(run_copy: Path) -> None:
+    np.save(run_copy.parent / "held.npy", np.random.default_rng(1).integers(0, 17, (3, 1, 8, 8)))
+    assert cli("run", run_copy / "net.nir", "--input", run_copy.parent / "held.npy", "--steps", 2, "-q").code == 0
+    assert Trace.load(run_copy / "vectors.npz").steps == 2
+    assert qif_deploy.report(run_copy).holds
+
+
 def test_histograms_count_every_weight_and_every_state_in_its_bin(made_run: Path, tmp_path: Path) -> None:
     outcome = qif_deploy.report(made_run, out=tmp_path / "page.html")
     codes = next(section for section in outcome.sections if section.key == "codes")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,13 @@ from hypothesis import strategies as st
 import qif_deploy
 from qif_deploy import load_network
 from qif_deploy.api.loading import dataset_inputs
-from qif_deploy.api.verify_files import FileCheck, check_file
+from qif_deploy.api.verify_files import OWN_INPUTS, FileCheck, Shown, check_file
 from qif_deploy.simulate.compare import Mismatch
 from qif_deploy.simulate.reference import run_reference
 from qif_deploy.simulate.trace import Trace
 from qif_export.stored_difference import first_difference
 from tests.core.cli_runner import assert_one_line, cli
-from tests.core.conftest import Artefacts
+from tests.core.conftest import SAMPLES, Artefacts
 
 h5py = pytest.importorskip("h5py")
 onnx = pytest.importorskip("onnx")
@@ -33,8 +34,8 @@ where = st.tuples(st.sampled_from(SYNAPSES), st.floats(0, 1, exclude_max=True))
 def check(tiny: Artefacts) -> Callable[[Path], FileCheck]:
     graph = load_network(tiny.network)
     codes = dataset_inputs(graph, None, samples=40).codes
-    reference = run_reference(graph, codes)
-    return lambda path: check_file(path, graph, codes, reference)
+    shown = Shown(codes=codes, reference=run_reference(graph, codes), source="digits, test part")
+    return lambda path: check_file(path, graph, shown)
 
 
 def test_a_network_is_one_from_either_of_its_files(tiny: Artefacts, tmp_path: Path) -> None:
@@ -155,6 +156,37 @@ def test_vectors_of_another_implementation_are_compared(tiny: Artefacts, tmp_pat
     said = mismatch.as_json()
     assert (said["population"], said["quantity"], said["step"], said["sample"], said["neuron"]) == ("qif2", "u", 2, 7, [1, 0, 1])
     assert said["found"] == said["expected"] + 4
+
+
+def test_vectors_need_no_other_input(tiny: Artefacts, tmp_path: Path) -> None:
+    """They bring their own, also where the network names no data set; what would not be looked at is refused."""
+    graph, network, vectors = load_network(tiny.network), tmp_path / "anonymous.nir", tmp_path / "vectors.npz"
+    qif_deploy.export(replace(graph, provenance={}), to="nir", out=network)
+    cli("run", network, "--input", tiny.codes, "--out", vectors, "-q")
+    assert_one_line(cli("verify", network), "names no data set")
+    result = cli("verify", network, "--file", vectors, "--json")
+    assert (result.code, result.json["input"], result.json["backends"]) == (0, OWN_INPUTS, {})
+    assert result.json["files"][str(vectors)]["samples"] == SAMPLES
+    assert_one_line(cli("verify", network, "--file", vectors, "--input", tiny.codes), "codes.npy' has no use here", "leave it out")
+
+
+def test_each_file_says_what_it_was_compared_on(tiny: Artefacts, tmp_path: Path) -> None:
+    vectors = tmp_path / "vectors.npz"
+    cli("run", tiny.network, "--input", tiny.codes, "--out", vectors, "-q")
+    words = ("verify", tiny.network, "--file", vectors, "--file", tiny.onnx, "--samples", 40, "--out", tmp_path / "v.json")
+    found = cli(*words, "--json").json
+    assert found["input"] == "digits, test part"
+    assert {path: file["input"] for path, file in found["files"].items()} == {
+        str(vectors): OWN_INPUTS, str(tiny.onnx): "digits, test part"
+    }  # fmt: skip
+    assert OWN_INPUTS in " ".join(cli(*words).out.split())
+
+
+def test_the_reference_is_not_compared_with_itself(tiny: Artefacts, tmp_path: Path) -> None:
+    assert_one_line(cli("verify", tiny.network, "--backend", "reference"), "backend 'reference' is unknown; use one of batched, onnx,")
+    one = qif_deploy.verify(tiny.network, backends="nir", files=tiny.network, samples=40, out=tmp_path / "v.json")
+    assert list(one.backends) == ["nir"]
+    assert [file.path for file in one.files] == [tiny.network]
 
 
 def test_files_that_cannot_be_verified_are_refused_in_one_line(tiny: Artefacts, tmp_path: Path) -> None:

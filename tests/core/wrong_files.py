@@ -26,7 +26,7 @@ def write_wrong_codes(folder: Path, codes: np.ndarray) -> None:
     """Arrays that load, or would by unpickling, and are no input of the network; the good ``codes`` are ``(3, B, 1, 8, 8)``."""
     np.save(folder / "pickle.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     arrays = {
-        "floats": codes / 16, "complex": codes + 1j, "bool": codes > 8, "text_array": np.array(["a", "b"]), "scalar": codes[0, 0, 0, 0, 0],
+        "floats": codes / 16, "complex": codes + 1j, "text_array": np.array(["a", "b"]), "scalar": codes[0, 0, 0, 0, 0],
         "record": np.zeros(3, dtype=[("a", "i4")]), "nan": np.full(codes.shape, np.nan), "inf": np.full(codes.shape, -np.inf),
         "wide": np.zeros((3, 2, 1, 8, 9), int), "transposed": codes.swapaxes(2, 4), "negative": codes - 1, "large": codes + 1,
         "unsigned": np.full(codes.shape, 2**64 - 1, np.uint64), "long": np.repeat(codes, 2, axis=0), "no_sample": codes[:, :0],

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import multiprocessing
+import os
 import struct
 import tempfile
 import zipfile
+from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,6 +20,9 @@ from typing_extensions import assert_never
 
 from tests.fuzz.mutate_tree import changed_tree, odd_value, to_toml
 from tests.fuzz.reader import Structure
+
+HDF5_S = 5.0
+"""Seconds for a change of one object, which takes some milliseconds."""
 
 MOST_BYTES = 1 << 20
 """A changed file is cut here, so that one that is doubled again and again stays small."""
@@ -170,6 +177,29 @@ def _npz(data: bytes, rng: Random) -> bytes:
 
 
 def _hdf5(data: bytes, rng: Random) -> bytes:
+    """Change one object, in a process of its own: on a file that was damaged before, libhdf5 may not come back."""
+    context = multiprocessing.get_context("fork")
+    receiving, sending = context.Pipe(duplex=False)
+    child = context.Process(target=_send_changed_hdf5, args=(sending, data, rng.getrandbits(64)))
+    child.start()
+    sending.close()
+    try:
+        if not receiving.poll(HDF5_S):
+            raise TimeoutError("libhdf5 does not come back from this file")
+        return receiving.recv_bytes()  # EOFError where it could not be changed
+    finally:
+        child.kill()
+        child.join()
+        receiving.close()
+
+
+def _send_changed_hdf5(sending: Connection, data: bytes, seed: int) -> None:
+    with contextlib.suppress(Exception):
+        sending.send_bytes(_changed_hdf5(data, Random(seed)))
+    os._exit(0)  # nothing of the fuzzer's own is to end with it
+
+
+def _changed_hdf5(data: bytes, rng: Random) -> bytes:
     """Replace, remove, copy or link one object; a JSON text is changed within."""
     import h5py
 

@@ -131,7 +131,8 @@ def read_operator(work: Reading, node: Any, title: str) -> None:
     try:
         if kind not in _OPERATORS:
             raise _Unreadable("")
-        found = _OPERATORS[kind](work, Operator(node, known, attributes))
+        with np.errstate(invalid="ignore"):  # a signalling NaN is as little a constant as another; the node refuses both
+            found = _OPERATORS[kind](work, Operator(node, known, attributes))
     except _Unreadable as reason:
         work.findings.append(f"{title}{f': {reason}' if str(reason) else ''}")
         return

@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from qif_deploy.errors import InputError, raise_findings
+from qif_deploy.suggestion import require_member
 
 
 class ScaleChoice(enum.Enum):
@@ -42,6 +43,7 @@ class QatOptions:
     seed: int | None = None
 
     def __post_init__(self) -> None:
+        require_member("scales", self.scales, ScaleChoice)
         limits = (
             ("epochs", 1 <= self.epochs <= 10_000, "1..10000"),
             ("learning_rate", 0 < self.learning_rate <= 10, "above 0, at most 10"),

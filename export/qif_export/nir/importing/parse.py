@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -190,7 +191,17 @@ def _neuron(fields: NodeFields, kind: NeuronKind) -> Neuron:
             given["v_reset"] = fields.reals("v_reset").astype(np.float64)
     if kind is NeuronKind.LIF:
         given |= {"tau": _positive(fields, "tau"), "v_leak": fields.reals("v_leak").astype(np.float64)}
+    _require_alike(fields, {theta_key: theta} | given)
     return Neuron(kind=kind, v_threshold=theta.astype(np.float64), single_precision=theta.dtype == np.float32, **given)
+
+
+def _require_alike(fields: NodeFields, given: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse parameters of which one has a value per channel and another a value for each of another number of channels."""
+    try:
+        np.broadcast_shapes(*(value.shape for value in given.values()))
+    except ValueError:
+        told = ", ".join(f"{key} {value.shape}" for key, value in given.items())
+        raise InputError(f"node {fields.name!r}: its parameters have shapes that do not fit: {told}; export the network again") from None
 
 
 def _positive(fields: NodeFields, key: str) -> Floats:
