@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qif_deploy.errors import InputError, raise_findings
+from qif_deploy.suggestion import require_member
 
 STATE_FILE = "training_state.safetensors"
 """In the run folder, after every epoch but the last; gone once the run is complete."""
@@ -52,14 +53,13 @@ class RunOptions:
     logs: bool = False
 
     def __post_init__(self) -> None:
+        require_member("accelerator", self.accelerator, Accelerator)  # a word would pass as none of the three
         limits = (("devices", 1, 1024), ("nodes", 1, 4096), ("threads", 1, 1024), ("workers", 0, 256))
         findings = [
             f"training run: {name} = {getattr(self, name)}, allowed is {low}..{high}"
             for name, low, high in limits
             if not low <= getattr(self, name) <= high
         ]
-        if self.accelerator not in tuple(Accelerator):  # a word, which would pass as none of the three
-            findings.append(f"training run: accelerator = {self.accelerator!r}, allowed is one of {[str(kind) for kind in Accelerator]}")
         if self.folder is None and (self.resume or self.logs):
             findings.append("training run: resume and logs need a folder; give one")
         raise_findings(InputError, findings)
