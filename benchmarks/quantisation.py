@@ -43,7 +43,7 @@ from qif_hardware.target import load_target
 SEEDS = (0, 1, 2)
 WIDTHS = (8, 6, 4, 3, 2)
 HELD_OUT, CHOICE_SEED = 0.1, 0
-CALIBRATION_SAMPLES = PostTraining().calibration_samples
+CALIBRATION_SAMPLES = PostTraining().most_samples
 METHODS = tuple(
     (f"{name}{' + bias' if corrected else ''}", QuantizeOptions(scales=scales, percentile=percentile, bias_correction=corrected))
     for name, scales, percentile in (

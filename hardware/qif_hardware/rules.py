@@ -71,7 +71,7 @@ def graded_inputs(graph: QuantizedGraph, lowered: Lowered, chip: Chip) -> list[F
             name,
             f"codes {node.low}..{node.high}",
             "spikes only",
-            "a held frame can be given as bias of the first population, computed outside; or train with --encoder rate",
+            "a held frame can be given as bias of the first population, computed outside; or train by a recipe with encoder = 'rate'",
         )
         for name in graph.inputs
         if is_graded(node := graph.code_input(name))

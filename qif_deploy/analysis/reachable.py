@@ -31,11 +31,15 @@ DOUBLINGS, HALVINGS, SHRINKINGS = 24, 10, 4
 """Search for the interval: doublings of the last growth until it holds, halvings towards the smallest that does, steps within it."""
 
 
+MOST_STEPS = 2**31 - 1
+"""Of a network, as many as files and counters hold; a million seconds at steps of half a millisecond."""
+
+
 def require_coverable(steps: int | None) -> None:
     """Raise InputError when a proof over ``steps`` steps would cover nothing."""
-    if steps is not None and not (isinstance(steps, int) and steps >= 1):
+    if steps is not None and not (isinstance(steps, int) and 1 <= steps <= MOST_STEPS):
         raise InputError(
-            f"steps {steps!r} is no number of time steps that a proof can cover; give an integer of at least 1, or None for any"
+            f"steps {steps!r} is no number of time steps that a proof can cover; give an integer of 1..{MOST_STEPS}, or None for any"
         )
 
 

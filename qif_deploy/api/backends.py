@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +14,7 @@ from typing import Any
 
 from typing_extensions import assert_never
 
-from qif_deploy.errors import BackendError, MissingDependencyError, UnsupportedError
+from qif_deploy.errors import BackendError, InputError, MissingDependencyError, UnsupportedError, raise_findings
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.progress import Progress
 from qif_deploy.shapes import InputCodes
@@ -42,12 +42,30 @@ class Execution:
     """How to run.
 
     Args:
-        device: of torch, for the batched engine: ``cpu``, ``cuda`` or ``cuda:0``.
-        time_limit_s: seconds after which a run on Lava is ended.
+        device: of torch, for the batched engine: ``cpu``, ``cuda`` or ``cuda:0``; None for ``cpu``.
+        time_limit_s: seconds after which a run on Lava is ended; None for ``TIME_LIMIT_S``.
     """
 
-    device: str = "cpu"
-    time_limit_s: float = 300.0
+    device: str | None = None
+    time_limit_s: float | None = None
+
+    def require_use(self, backends: Collection[Backend]) -> None:
+        """Check that every choice serves one of the backends that are to run.
+
+        Raises:
+            InputError: a choice of a backend that is not among them.
+        """
+        names = ", ".join(backend.value for backend in backends) or "no backend"
+        findings = []
+        if self.device is not None and Backend.BATCHED not in backends:
+            findings.append(f"device {self.device!r} has no use here: it serves the backend batched, and what runs is {names}")
+        if self.time_limit_s is not None and Backend.LAVA not in backends:
+            findings.append(f"time limit {self.time_limit_s:g} s has no use here: it serves the backend lava, and what runs is {names}")
+        raise_findings(InputError, [f"{finding}; leave it out" for finding in findings])
+
+
+TIME_LIMIT_S = 300.0
+"""Seconds of a run on Lava where nothing else is said."""
 
 
 def execute(
@@ -76,7 +94,7 @@ def execute(
             require_torch()
             from qif_deploy.simulate.engine.batched import run_batched
 
-            return run_batched(graph, inputs, device=how.device, progress=progress)
+            return run_batched(graph, inputs, device="cpu" if how.device is None else how.device, progress=progress)
         case Backend.ONNX:
             return _run_onnx(graph, inputs, exported)
         case Backend.ONNX_REFERENCE:
@@ -86,7 +104,8 @@ def execute(
         case Backend.LAVA:
             from qif_hardware.lava.run import run_lava
 
-            return run_lava(graph, inputs, time_limit_s=how.time_limit_s, progress=progress)
+            limit_s = TIME_LIMIT_S if how.time_limit_s is None else how.time_limit_s
+            return run_lava(graph, inputs, time_limit_s=limit_s, progress=progress)
         case _:
             assert_never(backend)
 

@@ -104,6 +104,8 @@ def _check_arithmetic(
     if data is None:
         if samples is not None:
             raise InputError(f"--samples {samples} says how many samples of --data to run, and no --data is given; give both or neither")
+        if data_root is not None:
+            raise InputError(f"--data-root {str(data_root)!r} says where --data is read from, and no --data is given; give both or neither")
         return check_network(graph, target_format=target_format)
     shown = CHECKED_SAMPLES if samples is None else samples
     real = real_inputs(graph, data=data, input_file=None, samples=shown, data_root=data_root)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qif_deploy.analysis.reachable import require_coverable
 from qif_deploy.api.files import destination, keep
 from qif_deploy.api.loading import ForeignModel, load_float_model
 from qif_deploy.errors import InputError
@@ -61,7 +62,8 @@ def convert(model: Path, *, out: Path | None = None, how: ForeignModel | None = 
         steps: T that the network is meant for, None for the model's; a foreign file has none.
 
     Raises:
-        InputError: not a float model, or what cannot be represented, all of it at once with what to do.
+        InputError: not a float model, choices that the model leaves no room for, or what cannot be represented, all of it at once
+            with what to do.
     """
     from qif_export.nir.float_facts import FloatFacts
     from qif_export.nir.float_write import write_float_nir
@@ -70,6 +72,7 @@ def convert(model: Path, *, out: Path | None = None, how: ForeignModel | None = 
     source = load_float_model(model, how)
     keep(path, model)
     steps = source.steps if steps is None else steps
+    require_coverable(steps)
     facts = FloatFacts(
         steps=steps,
         dataset=source.dataset,
@@ -96,9 +99,9 @@ def foreign_model(
     reset: str | None = None,
     spike_at: str | None = None,
     unit_gain: bool = False,
-    input_range: str = "0:1",
-    input_scale: float = 1.0,
-    readout: str = "sum",
+    input_range: str | None = None,
+    input_scale: float | None = None,
+    readout: str | None = None,
     drop_leak: bool = False,
 ) -> ForeignModel:
     """Return what a foreign file does not say, from the words of the command line.
@@ -106,7 +109,7 @@ def foreign_model(
     Raises:
         InputError: an unknown word, or a range that is none.
     """
-    low, high = _range(input_range)
+    low, high = (None, None) if input_range is None else _range(input_range)
     return ForeignModel(
         convention=convention,
         dt=dt,

@@ -19,6 +19,8 @@ from qif_deploy.api.report import report as write_report
 from qif_deploy.api.report import require_report
 from qif_deploy.api.results import DemoOutcome, VerifyOutcome
 from qif_deploy.api.train import train
+from qif_deploy.datasets.folder import FROM_FOLDER
+from qif_deploy.errors import InputError
 from qif_deploy.ir.graph import QuantizedGraph
 from qif_deploy.pricing.deployment import Deployment
 from qif_deploy.pricing.energy_report import CountedNetwork, EnergyReport, energy_report
@@ -65,6 +67,7 @@ def demo(
     require_report()
     start = time.perf_counter()
     profile, price_list = load_target(target), load_price_list(DEFAULT_PRICES)
+    _require_data(recipe)
     folder = make_folder(out)
     trained = train(recipe, out=folder, seed=seed, progress=partial(report, "train"))
     report("train", 1.0)
@@ -108,6 +111,18 @@ def demo(
     )
     write_json(folder / "demo.json", outcome.as_json())
     return outcome
+
+
+def _require_data(recipe: str) -> None:
+    """Refuse a recipe whose data lie in a folder that it does not name; the demonstration has no way to be told."""
+    from qif_deploy.training.recipe import load_recipe
+
+    loaded = load_recipe(recipe)
+    if loaded.dataset in FROM_FOLDER and loaded.data_root is None:
+        raise InputError(
+            f"recipe {recipe!r}: data set {loaded.dataset!r} is read from a folder, which the demonstration is not told; "
+            "use `qif-deploy train --data-root`, or a recipe with data_root"
+        )
 
 
 def _against_backends(

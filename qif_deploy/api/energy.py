@@ -9,7 +9,7 @@ from qif_deploy.api.counting import count_network, neurobench_of
 from qif_deploy.api.files import destination, write_json
 from qif_deploy.api.input_batches import input_batches
 from qif_deploy.api.loading import load_network
-from qif_deploy.errors import InputError
+from qif_deploy.errors import InputError, raise_findings
 from qif_deploy.pricing.deployment import Deployment
 from qif_deploy.pricing.energy_report import EnergyReport, energy_report
 from qif_deploy.pricing.placement import Placement, read_placement
@@ -41,7 +41,7 @@ def energy(
         samples: how many, from the start; None for all.
         prices: price list by name, or the path of one.
         deployment: cores, chips and measured step, for static power; None leaves that unpriced.
-        placement: ``placement.json`` of this network, for cores, chips, messages and hops; what ``deployment`` names goes first.
+        placement: ``placement.json`` of this network, for cores, chips, messages and hops; ``deployment`` must not name others.
         lif: a LIF network of the same topology, run on the same inputs for its twin; None takes this network's spikes.
         out: the result; None for ``energy.json`` beside the network.
 
@@ -71,6 +71,13 @@ def energy(
 def _with_placement(deployment: Deployment, placed: Placement | None) -> Deployment:
     if placed is None:
         return deployment
+    stated = (("cores", deployment.cores, placed.cores), ("chips", deployment.chips, placed.chips))
+    others = [
+        f"placement {placed.source!r} takes {found} {name}, given are {given}; leave {name} out, or map to as many"
+        for name, given, found in stated
+        if given is not None and found is not None and given != found
+    ]
+    raise_findings(InputError, others)
     return replace(
         deployment,
         cores=placed.cores if deployment.cores is None else deployment.cores,
@@ -79,8 +86,10 @@ def _with_placement(deployment: Deployment, placed: Placement | None) -> Deploym
     )
 
 
-def stated_deployment(*, cores: int | None = None, chips: int | None = None, step_us: float | None = None) -> Deployment:
-    """Return a deployment from numbers that a user gives; one chip where only cores are named.
+def stated_deployment(
+    *, cores: int | None = None, chips: int | None = None, step_us: float | None = None, placed: bool = False
+) -> Deployment:
+    """Return a deployment from numbers that a user gives; one chip where only cores are named, and no placement says how many.
 
     Raises:
         InputError: a number that no deployment has.
@@ -88,7 +97,7 @@ def stated_deployment(*, cores: int | None = None, chips: int | None = None, ste
     said = [f"{name} {value}" for name, value in (("cores", cores), ("chips", chips), ("step_us", step_us)) if value is not None]
     return Deployment(
         cores=cores,
-        chips=1 if chips is None and cores is not None else chips,
+        chips=1 if chips is None and cores is not None and not placed else chips,
         step_s=None if step_us is None else step_us * 1e-6,
         source=f"as given: {', '.join(said)}" if said else "nothing said",
     )

@@ -134,7 +134,7 @@ def _real_probe(graph: QuantizedGraph, choices: OnnxChoices) -> tuple[Probe | No
     try:
         found: RealInputs = real_inputs(graph, data=choices.data, input_file=None, samples=VERIFIED_SAMPLES, data_root=choices.data_root)
     except QifError as error:
-        if choices.data is not None:
+        if choices.data is not None or choices.data_root is not None:
             raise
         return None, f"real input: {error}"
     return Probe(source=found.source, codes=found.codes), None

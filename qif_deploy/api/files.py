@@ -24,7 +24,9 @@ def destination(out: Path | None, *, default: Path, reads: Iterable[Path | None]
     """
     path = default if out is None else Path(out)
     if path.suffix != default.suffix:
-        raise InputError(f"output {str(path)!r} does not end in {default.suffix}; name it so, as the verbs that read it ask for that")
+        raise InputError(
+            f"output {str(path)!r} does not end in {default.suffix}, and a {default.suffix} file is what is written; name it so"
+        )
     require_writable(path)
     keep(path, *reads)
     return path
@@ -41,12 +43,12 @@ def keep(path: Path, *reads: Path | None) -> None:
             raise InputError(f"output {str(path)!r} is the file that is read, which would be lost; name another with --out")
 
 
-def make_folder(path: Path) -> Path:
-    """Make a folder for results."""
+def make_folder(path: Path, *, option: str = "--out") -> Path:
+    """Make a folder for results, that ``option`` of the verb names."""
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot make folder {str(path)!r}: {error.strerror}; choose another --out") from None
+        raise InputError(f"cannot make folder {str(path)!r}: {error.strerror}; choose another {option}") from None
     return Path(path)
 
 

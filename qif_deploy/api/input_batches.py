@@ -82,7 +82,7 @@ def input_batches(
     Raises:
         InputError: no data set is known, both are given, or its samples do not fit the network.
     """
-    input_file = chosen_file(data=data, input_file=input_file, samples=samples)
+    input_file = chosen_file(data=data, input_file=input_file, samples=samples, data_root=data_root)
     if input_file is not None:
         codes = read_inputs(graph, input_file, steps=None, encode=False)
         held = next(iter(codes.values())).shape[1]

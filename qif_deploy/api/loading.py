@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from qif_deploy.shapes import InputCodes
 from qif_deploy.simulate.inputs import encode as encode_floats
 from qif_deploy.simulate.inputs import prepare_inputs
 from qif_deploy.suggestion import missing_file, unknown_word
+
+if TYPE_CHECKING:
+    from qif_export.nir.importing.walk import InputCoding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +59,10 @@ class ForeignModel:
         reset: "hard" or "subtract"; None for the convention's.
         spike_at: ">=" or ">"; None for the convention's.
         unit_gain: the input current of a neuron is taken as it is, not scaled.
-        input_low: smallest input code.
-        input_high: largest input code.
-        input_scale: value of one input code.
-        readout: "sum" or "last" of the currents, where the network ends without spikes.
+        input_low: smallest input code; None for 0.
+        input_high: largest input code; None for 1.
+        input_scale: value of one input code; None for 1.
+        readout: "sum" or "last" of the currents, where the network ends without spikes; None for "sum".
         drop_leak: read a leaky integrator at the end as that readout, without its leak.
     """
 
@@ -68,10 +71,10 @@ class ForeignModel:
     reset: str | None = None
     spike_at: str | None = None
     unit_gain: bool = False
-    input_low: int = 0
-    input_high: int = 1
-    input_scale: float = 1.0
-    readout: str = "sum"
+    input_low: int | None = None
+    input_high: int | None = None
+    input_scale: float | None = None
+    readout: str | None = None
     drop_leak: bool = False
 
     def __post_init__(self) -> None:
@@ -95,20 +98,23 @@ def load_float_model(path: Path, how: ForeignModel | None = None) -> FloatModel:
     path = existing_file(path)
     match path.suffix:
         case ".safetensors":
-            if how is not None and how != ForeignModel():
-                raise InputError(f"model {str(path)!r} is a checkpoint, which says all of itself; leave the choices for foreign files out")
+            _require_no_choices(path, "a checkpoint", how)
             return _load_checkpoint(path)
         case ".nir":
             return _load_float_nir(path, ForeignModel() if how is None else how)
         case ".onnx":
-            if how is not None and how != ForeignModel():
-                raise InputError(f"model {str(path)!r} is an ONNX model, which says all of itself; leave the choices for foreign files out")
+            _require_no_choices(path, "an ONNX model", how)
             return _load_float_onnx(path)
         case _:
             raise InputError(
                 f"model {str(path)!r} is no checkpoint (.safetensors), NIR file (.nir) or ONNX model (.onnx); "
                 "make one with `qif-deploy train`"
             )
+
+
+def _require_no_choices(path: Path, kind: str, how: ForeignModel | None) -> None:
+    if how is not None and how != ForeignModel():
+        raise InputError(f"model {str(path)!r} is {kind}, which says all of itself; leave the choices for foreign files out")
 
 
 def _load_checkpoint(path: Path) -> FloatModel:
@@ -124,7 +130,7 @@ def _load_checkpoint(path: Path) -> FloatModel:
 def _load_float_nir(path: Path, how: ForeignModel) -> FloatModel:
     from qif_export.nir.importing.conventions import Convention
     from qif_export.nir.importing.importer import ImportOptions, read_float_nir
-    from qif_export.nir.importing.walk import Ends, InputCoding
+    from qif_export.nir.importing.walk import Ends
 
     known = [convention.value for convention in Convention]
     if how.convention is not None and how.convention not in known:
@@ -135,8 +141,8 @@ def _load_float_nir(path: Path, how: ForeignModel) -> FloatModel:
         reset=None if how.reset is None else ResetMode(how.reset),
         spike_on_equal=None if how.spike_at is None else how.spike_at == ">=",
         unit_gain=how.unit_gain,
-        coding=InputCoding(low=how.input_low, high=how.input_high, scale=how.input_scale),
-        ends=Ends(reduce=Reduce(how.readout), drop_leak=how.drop_leak),
+        coding=_input_coding(how),
+        ends=None if how.readout is None and not how.drop_leak else Ends(reduce=Reduce(how.readout or "sum"), drop_leak=how.drop_leak),
     )
     found = read_float_nir(path, options)
     facts = found.facts
@@ -152,6 +158,19 @@ def _load_float_nir(path: Path, how: ForeignModel) -> FloatModel:
         convention=found.convention,
         notes=found.notes,
         provenance=facts.provenance | ({} if found.convention is None else {"convention": found.convention}),
+    )
+
+
+def _input_coding(how: ForeignModel) -> InputCoding | None:
+    from qif_export.nir.importing.walk import InputCoding
+
+    if how.input_low is how.input_high is how.input_scale is None:
+        return None
+    usual = InputCoding()
+    return InputCoding(
+        low=usual.low if how.input_low is None else how.input_low,
+        high=usual.high if how.input_high is None else how.input_high,
+        scale=usual.scale if how.input_scale is None else how.input_scale,
     )
 
 
@@ -240,10 +259,10 @@ def open_for_network(graph: QuantizedGraph, name: str | None, *, root: Path | No
     """
     name = graph.provenance.get("dataset") if name is None else name
     if name is None:
-        raise InputError("the network names no data set; give real input with --input X.npy or --data NAME")
+        raise InputError("the network names no data set; give real input with --data, by name or as .npy of codes")
     dataset = open_for(name, steps=graph.steps, root=root)
     if len(graph.inputs) != 1:
-        raise InputError(f"data set {name!r} feeds one input, the network has {list(graph.inputs)}; give --input X.npz")
+        raise InputError(f"data set {name!r} feeds one input, the network has {list(graph.inputs)}; give an .npz with --data")
     return name, dataset
 
 
@@ -273,9 +292,7 @@ def encoder_of(graph: QuantizedGraph) -> Encoder:
     word = graph.provenance.get("encoder", Encoder.DIRECT.value)
     known = [encoder.value for encoder in Encoder]
     if word not in known:
-        raise InputError(
-            f"the network's provenance names the encoder {word!r}, known are {', '.join(known)}; give input with --input X.npy"
-        )
+        raise InputError(f"the network's provenance names the encoder {word!r}, known are {', '.join(known)}; give codes with --data X.npy")
     if word == Encoder.RATE.value and graph.steps is None:
-        raise InputError("the network takes spikes at a rate and fixes no number of steps; give input with --input X.npy")
+        raise InputError("the network takes spikes at a rate and fixes no number of steps; give codes with --data X.npy")
     return Encoder(word)

@@ -65,7 +65,7 @@ def map(  # noqa: A001  # the verb's name
     if objective not in known:
         raise unknown_word("objective", objective, known)
     path = destination(out, default=Path(network).parent / "placement.json", reads=(network, input))
-    folder = None if plots is None else make_folder(plots)
+    folder = None if plots is None else make_folder(plots, option="--plots")
     tallies, source = _counted(graph, input=input, data=data, data_root=data_root, samples=samples)
     mapping = map_network(graph, chip, tallies=tallies, source=source, objective=Objective(objective), grow=chips is None)
     write_json(path, mapping.as_json())
@@ -91,7 +91,7 @@ def _counted(
     try:
         real = real_inputs(graph, data=data, input_file=input, samples=shown, data_root=data_root)
     except (InputError, MissingDependencyError) as error:
-        if input is not None or data is not None or samples is not None:
+        if input is not None or data is not None or data_root is not None or samples is not None:
             raise
         return None, f"assumed: {ASSUMED_RATE} spikes per neuron and step, since no data are at hand ({error})"
     tallies = tally_run(graph, real.codes)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qif_deploy.api.loading import FloatModel, existing_file, open_for, shown
+from qif_deploy.api.real_inputs import file_of_codes
 from qif_deploy.datasets.encoders import Encoder
 from qif_deploy.errors import InputError, raise_findings
 from qif_deploy.fixedpoint import NumberFormat
@@ -31,6 +32,9 @@ from qif_deploy.version import __version__
 if TYPE_CHECKING:
     from qif_hardware.target import Target
 
+PERCENTILE, CALIBRATION_SAMPLES = 99.9, 256
+"""What is taken where nothing else is said."""
+
 ORDER_SEED = 0
 """Draws which samples calibrate; data sets may be sorted by class, so the first ones would be of few classes."""
 
@@ -41,22 +45,22 @@ class PostTraining:
 
     Args:
         scales: how far the codes of a channel reach.
-        percentile: of the weight magnitudes, for PERCENTILE.
+        percentile: of the weight magnitudes, for PERCENTILE; None for ``PERCENTILE``.
         calibrate: data set whose training part calibrates, or a ``.npy``/``.npz`` of codes; None for the model's own data set.
-        calibration_samples: how many of them.
+        calibration_samples: how many of them; None for ``CALIBRATION_SAMPLES``.
         data_root: folder of data sets that no package carries.
         bias_correction: take the mean shift of each channel's current back in its bias.
         weight_bits: width of all weights, at most the target's; None for the target's.
         memory_budget: bytes that the weights may take; widths are then chosen per synapse. None for one width.
 
     Raises:
-        InputError: values outside their limits, all at once.
+        InputError: values outside their limits and choices without use, all at once.
     """
 
     scales: ScaleMethod = ScaleMethod.MAX
-    percentile: float = 99.9
+    percentile: float | None = None
     calibrate: str | None = None
-    calibration_samples: int = 256
+    calibration_samples: int | None = None
     data_root: Path | None = None
     bias_correction: bool = False
     weight_bits: int | None = None
@@ -65,7 +69,7 @@ class PostTraining:
     def __post_init__(self) -> None:
         require_member("scales", self.scales, ScaleMethod)
         findings = []
-        if self.calibration_samples < 1:
+        if self.calibration_samples is not None and self.calibration_samples < 1:
             findings.append(f"calibration_samples {self.calibration_samples} is below 1; ask for at least one, 256 is usual")
         if self.memory_budget is not None and self.memory_budget < 1:
             findings.append(f"memory_budget {self.memory_budget} bytes is below 1; give the bytes that the weights may take")
@@ -73,6 +77,13 @@ class PostTraining:
             findings.append(
                 f"calibrate {self.calibrate!r} has no use here; it serves bias correction and a memory budget, ask for one or leave it out"
             )
+        if self.calibration_samples is not None and not self.needs_data:
+            findings.append(
+                f"calibration_samples {self.calibration_samples} has no use here; it serves bias correction and a memory budget, "
+                "ask for one or leave it out"
+            )
+        if self.percentile is not None and self.scales is not ScaleMethod.PERCENTILE:
+            findings.append(f"percentile {self.percentile:g} has no use here; it serves scales percentile, not {self.scales.value}")
         if self.data_root is not None and not self.needs_data:
             findings.append(
                 f"data_root '{self.data_root}' has no use here; it serves training of codes, bias correction and a memory budget, "
@@ -89,7 +100,13 @@ class PostTraining:
     @property
     def options(self) -> QuantizeOptions:
         """The part that the pass takes."""
-        return QuantizeOptions(scales=self.scales, percentile=self.percentile, bias_correction=self.bias_correction)
+        percentile = PERCENTILE if self.percentile is None else self.percentile
+        return QuantizeOptions(scales=self.scales, percentile=percentile, bias_correction=self.bias_correction)
+
+    @property
+    def most_samples(self) -> int:
+        """How many samples calibrate at most."""
+        return CALIBRATION_SAMPLES if self.calibration_samples is None else self.calibration_samples
 
     def weights_of_qat(self) -> int | None:
         """Return the width for codes that are trained.
@@ -169,13 +186,16 @@ def calibration_for(source: FloatModel, how: PostTraining, *, steps: int) -> Cal
     if name is None:
         raise InputError("the model names no data set to calibrate on; give one with --calibrate, by name or as .npy of codes")
     declared = _Declared(graph=source.graph, steps=steps)
-    if Path(name).suffix in (".npy", ".npz"):
-        codes = prepare_inputs(declared, read_arrays(existing_file(Path(name))), steps=steps)
-        chosen: dict[str, InputCodes] = {key: value[:, : how.calibration_samples] for key, value in codes.items()}
+    file = file_of_codes(name)
+    if file is not None:
+        if how.data_root is not None:
+            raise InputError(f"data_root '{how.data_root}' has no use here: the codes are read from the file {name!r}; leave it out")
+        codes = prepare_inputs(declared, read_arrays(existing_file(file)), steps=steps)
+        chosen: dict[str, InputCodes] = {key: value[:, : how.most_samples] for key, value in codes.items()}
         return calibrate(source.graph, chosen, source=name)
     if len(source.graph.inputs) != 1:
         raise InputError(f"data set {name!r} feeds one input, the model has {list(source.graph.inputs)}; give an .npz with --calibrate")
-    samples = training_samples(name, how.calibration_samples, encoder=source.encoder, steps=steps, root=how.data_root)
+    samples = training_samples(name, how.most_samples, encoder=source.encoder, steps=steps, root=how.data_root)
     arrays = {source.graph.inputs[0]: samples}
     return calibrate(source.graph, prepare_inputs(declared, arrays, steps=steps), source=f"{name}, training part")
 
@@ -213,7 +233,7 @@ def _provenance(
         found["dataset"] = source.dataset
         found["encoder"] = source.encoder.value
     if how.scales is not ScaleMethod.MAX:
-        found["scales"] = f"{how.scales.value} {how.percentile}" if how.scales is ScaleMethod.PERCENTILE else how.scales.value
+        found["scales"] = f"{how.scales.value} {how.options.percentile}" if how.scales is ScaleMethod.PERCENTILE else how.scales.value
     if how.bias_correction:
         found["bias_correction"] = str(report.calibrated_on)
     if widths is not None:

@@ -13,6 +13,7 @@ from qif_deploy.api.loading import existing_file
 from qif_deploy.api.results import QuantizeOutcome
 from qif_deploy.datasets.catalogue import STREAMS, load_dataset, open_dataset
 from qif_deploy.datasets.dataset import Dataset, StreamedDataset
+from qif_deploy.datasets.folder import FROM_FOLDER
 from qif_deploy.errors import InputError
 from qif_deploy.version import __version__
 
@@ -109,6 +110,7 @@ def qat_options(*, wanted: bool, epochs: int | None, learning_rate: float | None
 def _training_data(recipe: Recipe, data_root: Path | None) -> Dataset | StreamedDataset:
     from qif_deploy.training.trainer import frames_of
 
-    root = data_root or (None if recipe.data_root is None else Path(recipe.data_root))
+    own = recipe.data_root if recipe.dataset in FROM_FOLDER else None  # --data may name another set than the recipe's
+    root = data_root or (None if own is None else Path(own))
     load = open_dataset if recipe.dataset in STREAMS else load_dataset
     return load(recipe.dataset, root=root, frames=frames_of(recipe))

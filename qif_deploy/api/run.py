@@ -38,12 +38,13 @@ def run(
         progress: called with the share done, 0..1.
 
     Raises:
-        InputError: a file, a name, or codes that do not fit the network.
+        InputError: a file, a name, or codes that do not fit the network, or a choice of another backend.
         MissingDependencyError: the backend's package is not installed.
         BackendError: the backend failed while running.
     """
     how = Execution() if how is None else how
     chosen = parse_backend(backend)
+    how.require_use((chosen,))
     path = existing_file(network)
     vectors = destination(out, default=path.parent / "vectors.npz", reads=(path, input))
     start = time.perf_counter()

@@ -39,15 +39,17 @@ def train(
     from qif_deploy.datasets.catalogue import STREAMS, load_dataset, open_dataset
     from qif_deploy.training.checkpoint import save_checkpoint
     from qif_deploy.training.recipe import load_recipe
-    from qif_deploy.training.trainer import fit, frames_of
+    from qif_deploy.training.run_options import RunOptions
+    from qif_deploy.training.trainer import fit, frames_of, ready
 
     loaded = load_recipe(recipe)
     loaded = replace(loaded, seed=loaded.seed if seed is None else seed, epochs=loaded.epochs if epochs is None else epochs)
     root = data_root or (None if loaded.data_root is None else Path(loaded.data_root))
     load = open_dataset if loaded.dataset in STREAMS else load_dataset
     dataset = load(loaded.dataset, root=root, frames=frames_of(loaded))
+    options = None if how is None else replace(how, folder=Path(out))
+    ready(loaded, dataset, RunOptions() if options is None else options)
     folder = make_folder(out)
-    options = None if how is None else replace(how, folder=folder)
     network, metrics = fit(loaded, dataset, progress=progress, options=options)
     model, metrics_file = folder / "model.safetensors", folder / "metrics.json"
     save_checkpoint(model, network, loaded, metrics)

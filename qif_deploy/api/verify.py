@@ -57,14 +57,17 @@ def verify(
     names = (backends,) if isinstance(backends, str) else backends
     default = () if given else COMPARED
     chosen = default if names is None else tuple(parse_backend(name, COMPARABLE) for name in names)
+    how.require_use(chosen)
     graph = load_network(network)
     path = destination(out, default=Path(network).parent / "verify.json", reads=given)
     shown = None
     if chosen or any(file.suffix != VECTORS for file in given):
         real = real_inputs(graph, data=data, input_file=input, samples=samples, data_root=data_root)
         shown = Shown(codes=real.codes, reference=run_reference(graph, real.codes), source=real.source)
-    elif data is not None or input is not None:
-        raise InputError(f"{str(data if input is None else input)!r} has no use here: vectors bring their own inputs; leave it out")
+    else:
+        for said in (data, input, data_root):
+            if said is not None:
+                raise InputError(f"{str(said)!r} has no use here: vectors bring their own inputs; leave it out")
     checks = {}
     for done, backend in enumerate(chosen):
         if progress is not None:

@@ -44,14 +44,17 @@ def convert(
         ),
     ] = False,
     input_range: Annotated[
-        str, typer.Option("--input-range", metavar="LOW:HIGH", help="Smallest and largest integer code of an input.")
-    ] = "0:1",
+        str | None, typer.Option("--input-range", metavar="LOW:HIGH", help="Smallest and largest integer code of an input; default: 0:1.")
+    ] = None,
     input_scale: Annotated[
-        float, typer.Option("--input-scale", metavar="VALUE", help="What one input code is worth in the float network.")
-    ] = 1.0,
+        float | None, typer.Option("--input-scale", metavar="VALUE", help="What one input code is worth in the float network; default: 1.")
+    ] = None,
     readout: Annotated[
-        str, word_option("--readout", READOUTS, f"Where the network ends without spikes, its answer: {listed(READOUTS)} of the currents.")
-    ] = "sum",
+        str | None,
+        word_option(
+            "--readout", READOUTS, f"Where the network ends without spikes, its answer: {listed(READOUTS)} of the currents; default: sum."
+        ),
+    ] = None,
     drop_leak: Annotated[
         bool, typer.Option("--drop-leak", help="Read a leaky integrator at the end as that readout, without its leak.")
     ] = False,
@@ -64,8 +67,8 @@ def convert(
     """Turn a NIR file or a checkpoint into a float graph.
 
     The file may be of any tool; BatchNorm is folded. Writes one .nir file, which quantize, check and diff read; they take the source too,
-    where nothing has to be said about it. What a NIR file does not say, the options from --convention to --drop-leak say; what was
-    assumed is printed.
+    where nothing has to be said about it. What a NIR file of another tool does not say, the options from --convention to --drop-leak
+    say; what was assumed is printed.
     """
     from qif_deploy.api.convert import convert as run_convert
     from qif_deploy.api.convert import foreign_model

@@ -28,9 +28,11 @@ def energy(
     placement: Annotated[
         Path | None, typer.Option("--placement", metavar="FILE", help="placement.json of this network, as `qif-deploy map` writes it.")
     ] = None,
-    cores: Annotated[int | None, typer.Option("--cores", metavar="N", min=1, help="Cores in use, for static power.")] = None,
+    cores: Annotated[
+        int | None, typer.Option("--cores", metavar="N", min=1, help="Cores in use, for static power; default: --placement's.")
+    ] = None,
     chips: Annotated[
-        int | None, typer.Option("--chips", metavar="N", min=1, help="Chips in use; default: 1 where --cores is given.")
+        int | None, typer.Option("--chips", metavar="N", min=1, help="Chips in use; default: --placement's, else 1 where --cores is given.")
     ] = None,
     step_us: Annotated[float | None, typer.Option("--step-us", metavar="US", help="Measured time of one step, in microseconds.")] = None,
     lif: Annotated[
@@ -58,7 +60,7 @@ def energy(
         data_root=data_root,
         samples=samples,
         prices=prices,
-        deployment=stated_deployment(cores=cores, chips=chips, step_us=step_us),
+        deployment=stated_deployment(cores=cores, chips=chips, step_us=step_us, placed=placement is not None),
         placement=placement,
         lif=lif,
         out=out,

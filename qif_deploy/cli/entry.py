@@ -21,6 +21,8 @@ UsageProblem: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__n
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: runs a verb and turns every expected failure into one line and an exit code."""
+    if sys.stdout is None:  # closed: what is printed would be lost, and the next file opened would take its place for C libraries
+        sys.exit(_say("standard output is closed; send it to a file or to /dev/null", BAD_INPUT))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a file's name need not be of the terminal's encoding
             stream.reconfigure(errors="backslashreplace")
@@ -45,7 +47,7 @@ def guarded(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except MemoryError:
-        return _say("out of memory; use fewer --samples", BROKEN)
+        return _say("out of memory; use fewer samples", BROKEN)
     except OSError as error:
         remedy = REMEDIES.get(error.errno or 0, "check the path and its permissions")
         return _say(f"{error.filename or 'file system'}: {error.strerror or error}; {remedy}", BAD_INPUT)

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from qif_deploy.cli.exit_codes import HOLDS
-from qif_deploy.cli.options import Data, DataRoot, Json, Network, NoSeed, Quiet, Verbose, out_option, word_option
+from qif_deploy.cli.options import Json, Network, NoSeed, Quiet, Verbose, out_option, word_option
 from qif_deploy.cli.output import show
-from qif_deploy.cli.values import ALL_OR_NONE, FORMATS, FORMS, PROFILES
+from qif_deploy.cli.values import ALL_OR_NONE, DATA_SETS, FORMATS, FORMS, PROFILES
 
 
 def export(
@@ -19,7 +19,11 @@ def export(
         str, word_option("--to", FORMATS, "Format: nir, onnx, netx (lava-dl), or loihi2-bundle (a folder for owners of the chip).")
     ],
     out: Annotated[
-        Path | None, out_option("The file (.nir, .onnx, .net) or new folder; default: beside NET.", metavar="FILE|FOLDER")
+        Path | None,
+        out_option(
+            "The file (.nir, .onnx, .net) or new folder; default: NET with the format's ending, so needed from .nir to nir.",
+            metavar="FILE|FOLDER",
+        ),
     ] = None,
     profile: Annotated[str | None, word_option("--profile", PROFILES, "ONNX: exact (default), float, or qdq, an approximation.")] = None,
     form: Annotated[
@@ -30,8 +34,19 @@ def export(
         word_option("--states", ALL_OR_NONE, "ONNX: populations whose i, u and s are outputs: all (default), none, or a name; may repeat."),
     ] = None,
     inline: Annotated[bool, typer.Option("--inline", help="ONNX: no local function, for runtimes such as OpenVINO.")] = False,
-    data: Data = None,
-    data_root: DataRoot = None,
+    data: Annotated[
+        str | None,
+        word_option(
+            "--data",
+            DATA_SETS,
+            "ONNX: data set (its test part), or a .npy/.npz of codes, to verify on; default: the set it was trained on.",
+            metavar="NAME|FILE",
+        ),
+    ] = None,
+    data_root: Annotated[
+        Path | None,
+        typer.Option("--data-root", metavar="FOLDER", help="ONNX: folder of data sets which no package carries, e.g. CIFAR-10."),
+    ] = None,
     input: Annotated[
         Path | None,
         typer.Option("--input", metavar="FILE", help="loihi2-bundle: integer codes for its golden vectors, instead of drawn ones."),

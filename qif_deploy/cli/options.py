@@ -54,6 +54,13 @@ DataRoot = Annotated[
     ),
 ]
 Device = Annotated[str, word_option("--device", DEVICES, "torch device of the batched engine: cpu, cuda or cuda:1.")]
+EngineDevice = Annotated[
+    str | None, word_option("--device", DEVICES, "torch device of the backend batched: cpu, cuda or cuda:1; default: cpu.")
+]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option("--time-limit", metavar="SECONDS", min=1.0, help="When a run of the backend lava is ended; default: 300."),
+]
 TargetName = Annotated[
     str, word_option("--target", targets, "Target profile: a name that `qif-deploy targets` lists, or a .toml file.", metavar="NAME|FILE")
 ]

@@ -25,8 +25,9 @@ def quantize(
         str, word_option("--scales", SCALES, "Weight that gets a channel's largest code: max, percentile, or mse (least squared error).")
     ] = "max",
     percentile: Annotated[
-        float, typer.Option("--percentile", metavar="P", help="Percentile of the weight magnitudes, for --scales percentile.")
-    ] = 99.9,
+        float | None,
+        typer.Option("--percentile", metavar="P", help="Percentile of the weight magnitudes, for --scales percentile; default: 99.9."),
+    ] = None,
     bias_correction: Annotated[
         bool, typer.Option("--bias-correction", help="Take back in the bias what weight rounding adds to mean currents; needs data.")
     ] = False,
@@ -43,14 +44,17 @@ def quantize(
         ),
     ] = None,
     calibration_samples: Annotated[
-        int, typer.Option("--calibration-samples", metavar="N", help="How many samples of its training part.")
-    ] = 256,
-    qat: Annotated[bool, typer.Option("--qat", help="Quantisation-aware training: go on training with the codes in place.")] = False,
-    qat_epochs: Annotated[int | None, typer.Option("--qat-epochs", metavar="N", help="Its passes over the training data.")] = None,
-    qat_learning_rate: Annotated[
-        float | None, typer.Option("--qat-learning-rate", metavar="RATE", help="Its peak rate, in units of the largest code.")
+        int | None, typer.Option("--calibration-samples", metavar="N", help="How many samples of it at most; default: 256.")
     ] = None,
-    data: Annotated[str | None, word_option("--data", DATA_SETS, "Data set of --qat; default: the model's own.")] = None,
+    qat: Annotated[bool, typer.Option("--qat", help="Quantisation-aware training: go on training with the codes in place.")] = False,
+    qat_epochs: Annotated[
+        int | None, typer.Option("--qat-epochs", metavar="N", help="Its passes over the training data; default: 4.")
+    ] = None,
+    qat_learning_rate: Annotated[
+        float | None,
+        typer.Option("--qat-learning-rate", metavar="RATE", help="Its peak rate, in units of the largest code; default: 0.003."),
+    ] = None,
+    data: Annotated[str | None, word_option("--data", DATA_SETS, "Labelled data set of --qat, by name; default: the model's own.")] = None,
     data_root: DataRoot = None,
     seed: Seed = None,
     json: Json = False,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from qif_deploy.cli.exit_codes import HOLDS
-from qif_deploy.cli.options import Device, Json, NoSeed, Quiet, Steps, Verbose, listed, out_option, word_option
+from qif_deploy.cli.options import EngineDevice, Json, NoSeed, Quiet, Steps, TimeLimit, Verbose, listed, out_option, word_option
 from qif_deploy.cli.output import show, stages
 from qif_deploy.cli.values import BACKENDS
 
@@ -27,8 +27,8 @@ def run(
     out: Annotated[Path | None, out_option("States and spikes (.npz); default: vectors.npz beside NET.")] = None,
     steps: Steps = None,
     encode: Annotated[bool, typer.Option("--encode", help="The input holds floats: turn them into codes.")] = False,
-    device: Device = "cpu",
-    time_limit: Annotated[float, typer.Option("--time-limit", metavar="SECONDS", min=1.0, help="When a run on Lava is ended.")] = 300.0,
+    device: EngineDevice = None,
+    time_limit: TimeLimit = None,
     seed: NoSeed = None,
     json: Json = False,
     quiet: Quiet = False,

@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 
 from qif_deploy.cli.exit_codes import BROKEN, HOLDS
-from qif_deploy.cli.options import Data, DataRoot, Device, Json, Network, NoSeed, Quiet, Verbose, listed, out_option, word_option
+from qif_deploy.cli.options import (
+    Data,
+    DataRoot,
+    EngineDevice,
+    Json,
+    Network,
+    NoSeed,
+    Quiet,
+    TimeLimit,
+    Verbose,
+    listed,
+    out_option,
+    word_option,
+)
 from qif_deploy.cli.output import show, stages
 from qif_deploy.cli.values import COMPARED
 
@@ -33,8 +46,8 @@ def verify(
         ),
     ] = None,
     out: Annotated[Path | None, out_option("Result (.json); default: verify.json beside NET.")] = None,
-    device: Device = "cpu",
-    time_limit: Annotated[float, typer.Option("--time-limit", metavar="SECONDS", min=1.0, help="When the run on Lava is ended.")] = 300.0,
+    device: EngineDevice = None,
+    time_limit: TimeLimit = None,
     seed: NoSeed = None,
     json: Json = False,
     quiet: Quiet = False,

@@ -54,7 +54,7 @@ def open_dataset(name: str, *, split_seed: int = 0, root: Path | None = None, fr
     if name in STREAMS:
         return STREAMS[name](_request(name, split_seed, root, frames))
     if name not in LOADERS:
-        raise unknown_word("data set", name, sorted((*LOADERS, *STREAMS)))
+        raise unknown_word("data set", name, DATA_SETS)
     return streamed(load_dataset(name, split_seed=split_seed, root=root, frames=frames))
 
 
@@ -70,6 +70,8 @@ def _request(name: str, split_seed: int, root: Path | None, frames: int | None) 
         findings.append(
             f"data set {name!r} is read from a local folder and none was given; give --data-root (root), which holds {FROM_FOLDER[name]!r}"
         )
+    if name not in FROM_FOLDER and root is not None:
+        findings.append(f"data set {name!r}: data_root (root) = {str(root)!r}, but a package carries it; leave it out")
     raise_findings(InputError, findings)
     return DataRequest(split_seed=split_seed, root=None if root is None else Path(root), frames=frames)
 
@@ -142,6 +144,9 @@ STREAMS: Mapping[str, Callable[[DataRequest], StreamedDataset]] = MappingProxyTy
     {"imagenet": _imagenet, "nmnist": _nmnist, "cifar10-dvs": _cifar10_dvs, "dvs128-gesture": _dvs_gesture}
 )
 """Name -> opener of a data set that is read sample by sample."""
+
+DATA_SETS = tuple(sorted((*LOADERS, *STREAMS)))
+"""All names, in the order to list."""
 
 EVENT_DATA = frozenset({"mnist5k-saccade", "nmnist", "cifar10-dvs", "dvs128-gesture"})
 """Data sets with a time axis: ON and OFF counts per frame."""

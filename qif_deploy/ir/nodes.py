@@ -261,7 +261,7 @@ class ReadoutCodes(_ValueEquality):
                 f"readout bias: dtype {self.bias.dtype}, shape {self.bias.shape}; give integers of shape (class,), at least one"
             )
         if not (np.isfinite(self.delta) and self.delta > 0):
-            raise GraphError(f"readout delta {self.delta} is not positive; give the value of one code")
+            raise GraphError(f"readout delta {self.delta} is not positive and finite; give the value of one code")
         object.__setattr__(self, "bias", frozen(self.bias, np.int64))
 
 
@@ -279,7 +279,7 @@ def _check_range(shape: Shape, low: int, high: int) -> None:
 
 def _check_scale(scale: float) -> None:
     if not (np.isfinite(scale) and scale > 0):
-        raise GraphError(f"input scale {scale} is not positive; give the value of one input code")
+        raise GraphError(f"input scale {scale} is not positive and finite; give the value of one input code")
 
 
 def _freeze_floats(node: Any, name: str, ndim: int, *, keep: type[np.float32] | None = None) -> None:

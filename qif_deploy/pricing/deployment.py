@@ -36,7 +36,7 @@ class Deployment:
             if count is not None and count < 1:
                 raise InputError(f"deployment: {name} {count} is below 1; give the number in use")
         if self.step_s is not None and not 0 < self.step_s < float("inf"):
-            raise InputError(f"deployment: a step of {self.step_s} s is not positive; give the measured time of one step")
+            raise InputError(f"deployment: a step of {self.step_s} s is not positive and finite; give the measured time of one step")
         if self.cores is not None and self.chips is not None and self.cores < self.chips:
             raise InputError(f"deployment: {self.cores} cores are fewer than {self.chips} chips; a chip in use has a core in use")
 

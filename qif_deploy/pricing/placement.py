@@ -67,7 +67,7 @@ def read_placement(path: Path, graph: QuantizedGraph) -> Placement:
     if table.get("fits") is False:
         raise InputError(f"{where}: the network does not fit its target, so nothing is placed; map it to a larger system")
     if table.get("content_hash", graph.content_hash) != graph.content_hash:
-        raise InputError(f"{where}: it is of another network, {table['content_hash']!r:.20}...; map this one")
+        raise InputError(f"{where}: it is of another network, {str(table['content_hash'])[:20]!r}...; map this one")
     cores, chips = _whole(table.get("cores"), "cores", where), table.get("chips")
     placed = table.get("placement")
     cells = None if placed is None else _cells(placed, graph, where)

@@ -75,7 +75,8 @@ def require_steps(graph: DeclaresInputs, steps: int) -> None:
         raise InputError(f"a run of {steps} time steps is empty; give at least 1")
     if graph.steps is not None and steps > graph.steps:
         raise InputError(
-            f"a run of {steps} time steps exceeds the {graph.steps} that the range proof covers; quantise again with --steps {steps}"
+            f"a run of {steps} time steps exceeds the {graph.steps} that the range proof covers; "
+            f"quantise again by `qif-deploy quantize --steps {steps}`"
         )
 
 
@@ -84,11 +85,16 @@ def _prepare(graph: DeclaresInputs, name: str, codes: NDArray[np.generic], steps
     if codes.dtype == np.bool_:  # spikes
         codes = codes.astype(np.uint8)
     if not np.issubdtype(codes.dtype, np.integer):
-        raise InputError(f"input {name!r}: dtype {codes.dtype} is not integer; give codes {node.low}..{node.high}, or floats with --encode")
+        floats = f", rint(x / {node.scale:g}) of floats x, which `qif-deploy run --encode` takes as they are"
+        remedy = floats if np.issubdtype(codes.dtype, np.floating) else ""
+        raise InputError(f"input {name!r}: dtype {codes.dtype} is not integer; give codes {node.low}..{node.high}{remedy}")
     if codes.ndim == len(node.shape) + 1 and codes.shape[1:] == node.shape:
         hold = graph.steps if steps is None else steps
         if hold is None:
-            raise InputError(f"input {name!r}: one frame per sample was given and the network fixes no number of steps; give --steps")
+            raise InputError(
+                f"input {name!r}: one frame per sample was given and the network fixes no number of steps; "
+                "give a frame for every step, or hold it by `qif-deploy run --steps T`"
+            )
         codes = np.broadcast_to(codes, (hold, *codes.shape))  # a view: backends see that all frames are one
     if codes.ndim != len(node.shape) + 2 or codes.shape[2:] != node.shape:
         wanted = ", ".join(map(str, node.shape))

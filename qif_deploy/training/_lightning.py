@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import signal
 import threading
 import warnings
@@ -71,8 +72,8 @@ def run_epochs(job: Job) -> int:
     """
     lightning = _imported("lightning.pytorch")
     state_file = job.options.state_file
-    task = _task(lightning, job)
-    with _silence(), _own_interrupt():
+    with _silence(), _own_interrupt(), ends_while_waiting(job.options.nodes) as met:
+        task = _task(lightning, job, met)
         trainer = lightning.Trainer(
             max_epochs=job.recipe.epochs,
             accelerator=job.options.accelerator.value,
@@ -120,6 +121,24 @@ def resolved(accelerator: Accelerator) -> Accelerator:
     return Accelerator.GPU if found and accelerator is not Accelerator.CPU else Accelerator.CPU
 
 
+def require_launcher(options: RunOptions) -> None:
+    """Check that something says which of several nodes this is; else every process would wait for the others without end.
+
+    Raises:
+        InputError: several nodes, and no launcher that lightning knows has set its environment.
+    """
+    if options.nodes == 1:
+        return
+    environments = _imported("lightning.pytorch.plugins.environments")
+    kinds = ("TorchElastic", "SLURM", "LSF", "MPI")
+    by_hand = "MASTER_ADDR" in os.environ and not {"NODE_RANK", "GROUP_RANK"}.isdisjoint(os.environ)
+    if not (by_hand or any(getattr(environments, f"{kind}Environment").detect() for kind in kinds)):
+        raise InputError(
+            f"training run: nodes = {options.nodes}, but no launcher has said which of them this is; start the command on every node by "
+            f"`torchrun --nnodes {options.nodes} --nproc-per-node {options.devices}` or by SLURM's srun, or use 1 node"
+        )
+
+
 def _imported(module: str) -> Any:
     try:
         return importlib.import_module(module)
@@ -127,7 +146,7 @@ def _imported(module: str) -> Any:
         raise MissingDependencyError(f"training needs {module.split('.')[0]}; {INSTALL}") from None
 
 
-def _task(lightning: Any, job: Job) -> Any:
+def _task(lightning: Any, job: Job, met: Callable[[], None]) -> Any:
     class Task(lightning.LightningModule):  # type: ignore[misc]  # lightning is not seen by mypy
         def __init__(self) -> None:
             super().__init__()
@@ -136,6 +155,7 @@ def _task(lightning: Any, job: Job) -> Any:
             self.losses: list[Tensor] = []
 
         def setup(self, stage: str) -> None:  # noqa: ARG002  # lightning's signature
+            met()
             job.batches.share = Share(rank=self.global_rank, world=self.trainer.world_size)
 
         def on_train_epoch_start(self) -> None:
@@ -280,3 +300,25 @@ def _own_interrupt() -> Iterator[None]:
     finally:
         if main and handler is not None:
             signal.signal(signal.SIGINT, handler)
+
+
+@contextmanager
+def ends_while_waiting(nodes: int) -> Iterator[Callable[[], None]]:
+    """Let Ctrl-C and SIGTERM end a process at once while it waits for other nodes; yields what to call when they have met.
+
+    torch waits for half an hour without returning to Python, whose own handlers would only run then. There is nothing to clean up yet.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    own = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)} if main and nodes > 1 else {}
+
+    def met() -> None:
+        for number, handler in own.items():
+            if handler is not None:
+                signal.signal(number, handler)
+
+    for number in own:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        yield met
+    finally:
+        met()

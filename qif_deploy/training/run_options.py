@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qif_deploy.errors import InputError, raise_findings
+from qif_deploy.suggestion import require_member
 
 STATE_FILE = "training_state.safetensors"
 """In the run folder, after every epoch but the last; gone once the run is complete."""
@@ -39,7 +40,7 @@ class RunOptions:
         logs: write CSV and TensorBoard files.
 
     Raises:
-        InputError: values outside their limits, or something that needs a folder without one.
+        InputError: values outside their limits or of another type, or something that needs a folder without one.
     """
 
     accelerator: Accelerator = Accelerator.CPU
@@ -52,6 +53,7 @@ class RunOptions:
     logs: bool = False
 
     def __post_init__(self) -> None:
+        require_member("accelerator", self.accelerator, Accelerator)  # a word would pass as none of the three
         limits = (("devices", 1, 1024), ("nodes", 1, 4096), ("threads", 1, 1024), ("workers", 0, 256))
         findings = [
             f"training run: {name} = {getattr(self, name)}, allowed is {low}..{high}"

@@ -14,7 +14,7 @@ from qif_deploy.datasets.catalogue import EVENT_DATA
 from qif_deploy.datasets.dataset import Dataset, StreamedDataset, streamed
 from qif_deploy.datasets.encoders import Encoder
 from qif_deploy.errors import BackendError, InputError
-from qif_deploy.training._lightning import Job, resolved, run_epochs
+from qif_deploy.training._lightning import Job, require_launcher, resolved, run_epochs
 from qif_deploy.training.answering import Answering
 from qif_deploy.training.assembly import build_network, input_spec
 from qif_deploy.training.batches import Batch, Share, evaluation_batches, training_batches
@@ -99,16 +99,30 @@ def fit(
         BackendError: the loss became infinite or undefined.
     """
     seed = recipe.seed if seed is None else seed
-    options = RunOptions() if options is None else options
-    options = replace(options, accelerator=resolved(options.accelerator))
+    options, learned = ready(recipe, dataset, RunOptions() if options is None else options)
     history = History(keep_best=recipe.patience > 0)
-    learned = dataset.validation(recipe.validation_fraction, seed=VALIDATION_SEED) if recipe.validation_fraction else dataset
-    check_run(recipe, learned, options)
     network = build_network(recipe, input_spec(dataset, recipe.encoder), seed=seed).train()
     with deterministic(options):
         train_module(network, recipe, learned, seed=seed, options=options, history=history, progress=progress)
         metrics = _measured(network.eval(), recipe, dataset, learned, seed, options, history)
     return network, metrics
+
+
+def ready(recipe: Recipe, dataset: AnyDataset, options: RunOptions) -> tuple[RunOptions, AnyDataset]:
+    """Say what keeps a training from starting, before anything is built or written.
+
+    Returns:
+        The options with the accelerator resolved, and the data to learn from, with the validation part in the place of the test part
+        where the recipe holds one out.
+
+    Raises:
+        InputError: no such device here, no launcher of several nodes, or recipe, data set and options that do not fit together.
+    """
+    options = replace(options, accelerator=resolved(options.accelerator))
+    require_launcher(options)
+    learned = dataset.validation(recipe.validation_fraction, seed=VALIDATION_SEED) if recipe.validation_fraction else dataset
+    check_run(recipe, learned, options)
+    return options, learned
 
 
 def train_module(
@@ -258,4 +272,4 @@ def frames_of(recipe: Recipe) -> int | None:
     return recipe.steps if recipe.dataset in EVENT_DATA else None
 
 
-__all__ = ["TrainingMetrics", "build_network", "fit", "frames_of", "input_spec", "loss_of"]
+__all__ = ["TrainingMetrics", "build_network", "fit", "frames_of", "input_spec", "loss_of", "ready"]

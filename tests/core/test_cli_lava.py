@@ -7,9 +7,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from qif_deploy.simulate.reference import run_reference
+from qif_deploy.simulate.trace import Trace
 from tests.core.cli_runner import assert_one_line, cli
 from tests.core.conftest import Artefacts
 
@@ -37,3 +40,18 @@ def test_the_bundle_is_written_once_and_checks_itself(tiny: Artefacts, tmp_path:
     assert (done.returncode, done.stdout.strip()) == (0, "6 of 10 arrays computed by the operation lists, all equal")
     assert_one_line(cli(*words), "cannot write bundle", "no empty folder")
     assert_one_line(cli("export", tiny.network, "--to", "onnx", "--input", tiny.codes), "--input", "--to loihi2-bundle")
+
+
+def test_the_time_limit_is_handed_on(tiny: Artefacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = []
+
+    def run_in_its_place(graph: Any, inputs: Any, *, time_limit_s: float, progress: Any) -> Trace:
+        limits.append(time_limit_s)
+        return run_reference(graph, inputs)
+
+    monkeypatch.setattr("qif_hardware.lava.run.run_lava", run_in_its_place)
+    for flags in (("--time-limit", 60), ()):
+        for verb in ("run", "verify"):
+            words = (verb, tiny.network, "--input", tiny.codes, "--backend", "lava", *flags, "-q")
+            assert cli(*words, "--out", tmp_path / ("v.npz" if verb == "run" else "v.json")).code == 0
+    assert limits == [60, 60, 300, 300]

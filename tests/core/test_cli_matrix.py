@@ -6,6 +6,7 @@ bad ones those below and the tables of ``test_cli_refusals``; a number is tried 
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -25,26 +26,26 @@ from tests.core.test_cli_writing import WRITING
 GROUP: Any = typer.main.get_command(app)
 
 GOOD = (
-    "train --recipe RECIPE --epochs 1 --accelerator cpu --devices 1 --nodes 1 --threads 1 --workers 0 --data-root . --out run -v --json",
+    "train --recipe RECIPE --epochs 1 --accelerator cpu --devices 1 --nodes 1 --threads 1 --workers 0 --out run -v --json",
     "convert THEIRS --convention snntorch --dt 0.0001 --reset subtract --spike-at > --input-range 0:1 --input-scale 1.0 --out a.nir --json",
     "convert THEIRS --unit-gain --drop-leak --readout sum --seed 1 -q --out b.nir",
     "quantize MODEL --steps 3 --weight-bits 6 --scales percentile --percentile 99 --bias-correction --calibrate CODES --json --out c.nir",
     "quantize MODEL --memory-budget 200 --calibration-samples 40 --seed 1 -q --out d.nir",
-    "quantize MODEL --qat --qat-epochs 1 --qat-learning-rate 0.01 --data digits --data-root . -q --out e.nir",
-    "check NET --target loihi2 --data CODES --data-root . --samples 8 --seed 1 --json --out check.json",
+    "quantize MODEL --qat --qat-epochs 1 --qat-learning-rate 0.01 --data digits -q --out e.nir",
+    "check NET --target loihi2 --data CODES --samples 8 --seed 1 --json --out check.json",
     "check MODEL -q",
-    "run NET --input wrong/floats.npy --encode --steps 3 --backend batched --device cpu --time-limit 60 --seed 1 -v --out a.npz",
+    "run NET --input wrong/floats.npy --encode --steps 3 --backend batched --device cpu --seed 1 -v --out a.npz",
     "run ONNX --input CODES --backend onnx -q --out b.npz",
-    "diff MODEL NET --data CODES --data-root . --samples 8 --device cpu --noise --no-layer-accuracy --seed 1 --json -v --out f.json",
+    "diff MODEL NET --data CODES --samples 8 --device cpu --noise --no-layer-accuracy --seed 1 --json -v --out f.json",
     "diff MODEL NET --samples 8 --layer-accuracy -q --out g.json",
-    "verify NET --data CODES --data-root . --samples 34 --backend nir --file ONNX --device cpu --time-limit 60 --json --out v.json",
-    "verify NET --input CODES --backend batched --seed 1 -q -v --out w.json",
-    "export NET --to onnx --profile exact --form step --states none --inline --data CODES --data-root . --seed 1 --json -v --out a.onnx",
+    "verify NET --data CODES --samples 34 --backend nir --file ONNX --json --out v.json",
+    "verify NET --input CODES --backend batched --device cpu --seed 1 -q -v --out w.json",
+    "export NET --to onnx --profile exact --form step --states none --inline --data CODES --seed 1 --json -v --out a.onnx",
     "export NET --to netx -q --out a.net",
-    "map NET --target loihi2-lava --chips 1 --cores-per-chip 4 --data CODES --data-root . --samples 8 --json -v --out p.json",
+    "map NET --target loihi2-lava --chips 1 --cores-per-chip 4 --data CODES --samples 8 --json -v --out p.json",
     "map NET --input CODES --objective time --seed 1 -q --out q.json",
     "energy NET --input CODES --cores 4 --chips 1 --step-us 50 --prices loihi1-published --seed 1 --json -v --out e.json",
-    "energy NET --data digits --data-root . --samples 8 -q --out h.json",
+    "energy NET --data digits --samples 8 -q --out h.json",
     "report RUN --seed 1 --json -v --out r.html",
     "targets --seed 1 --json -v --out t.json",
     "targets -q",
@@ -53,6 +54,28 @@ GOOD = (
 
 BAD = {
     "demo --recipe digits --out CODES": "cannot make folder",
+    "demo --recipe cifar10-resnet19": "use `qif-deploy train --data-root`",
+    "check NET --data wrong/floats.npy": "rint(x / 0.0625) of floats x, which `qif-deploy run --encode` takes as they are",
+    "check NET --data wrong/complex.npy": "give codes 0..16",
+    "check NET --data wrong/long.npy": "`qif-deploy quantize --steps 6`",
+    "verify NET --data wrong/floats.npy": "rint(x / 0.0625)",
+    "diff MODEL NET --data wrong/floats.npy": "rint(x / 0.0625)",
+    "diff NAMELESS_MODEL NAMELESS": "names no data set; give real input with --data, by name or as .npy of codes",
+    "verify NAMELESS": "names no data set; give real input with --data",
+    "export NET --to loihi2-bundle --input wrong/floats.npy": "rint(x / 0.0625)",
+    "map NET --data wrong/floats.npy": "rint(x / 0.0625)",
+    "energy NET --data wrong/floats.npy": "rint(x / 0.0625)",
+    "quantize MODEL --bias-correction --calibrate wrong/floats.npy": "rint(x / 0.0625)",
+    "convert MODEL --steps 99999999999999999999": "give an integer of 1..2147483647",
+    "quantize MODEL --steps 99999999999999999999": "give an integer of 1..2147483647",
+    "convert THEIRS --dt inf": "dt inf is not positive and finite",
+    "convert THEIRS --input-scale inf": "input scale inf is not positive and finite",
+    "energy NET --samples 8 --step-us inf": "a step of inf s is not positive and finite",
+    "check NET --data zero.nir": "data set 'zero.nir' is unknown; use one of cifar10, ",
+    "diff MODEL NET --data zero.nir": ", or the path of a .npy or .npz of codes",
+    "quantize MODEL --bias-correction --calibrate zero.nir": ", or the path of a .npy or .npz of codes",
+    "check NET --out c.txt": "does not end in .json, and a .json file is what is written; name it so",
+    "train --recipe digits --nodes 2": "no launcher has said which of them this is; start the command on every node by `torchrun",
     "convert THEIRS --convention snntorchh": "did you mean 'snntorch'?",
     "convert THEIRS --reset soft": "reset 'soft' is unknown",
     "convert THEIRS --spike-at ==": "spike_at '==' is unknown",
@@ -94,7 +117,7 @@ BAD = {
     "map NET --objective tme": "did you mean 'time'?",
     "map NET --data cifar10 --data-root nowhere": "nowhere",
     "map NET --input wrong/missing.npy": "does not exist",
-    "map NET --plots CODES": "cannot make folder",
+    "map NET --plots CODES": "choose another --plots",
     "map NET --out p.txt": "does not end in .json",
     "map MODEL": "is not a .nir file",
     "energy NET --prices loihi1_fitted": "did you mean 'loihi1-fitted'?",
@@ -117,9 +140,15 @@ ELSEWHERE = {
     ("demo", "--recipe"): "test_cli_verdicts.py",
     ("demo", "--target"): "test_cli_verdicts.py",
     ("train", "--resume"): "test_cli_matrix.py",
+    **{
+        (verb, "--data-root"): "test_cli_data_root.py"
+        for verb in ("train", "quantize", "check", "diff", "verify", "export", "map", "energy")
+    },
+    **{(verb, "--time-limit"): "test_cli_lava.py" for verb in ("run", "verify")},
 }
 """Good cases that cost too much to run twice, by the file that runs them."""
 
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 COMMON = ("--json", "--quiet", "--verbose")
 NUMBERS = {"integer", "float"}
 
@@ -163,10 +192,14 @@ def test_every_option_that_takes_a_value_has_a_bad_case() -> None:
 
 
 @pytest.mark.parametrize("line", BAD)
-def test_bad_input_is_one_line(tiny: Artefacts, wrong: Path, place: Path, theirs: Path, line: str) -> None:
-    names = {"THEIRS": theirs, "RUN": tiny.folder}
+def test_bad_input_is_one_line(tiny: Artefacts, wrong: Path, nameless: dict[str, Path], place: Path, theirs: Path, line: str) -> None:
+    names = {"THEIRS": theirs, "RUN": tiny.folder} | nameless
     words = [str(names.get(word, word)) for word in words_of(tiny, wrong, line)]
-    assert_one_line(cli(*words), BAD[line])
+    result = cli(*words)
+    assert_one_line(result, BAD[line])
+    named = set(FLAG.findall(re.sub("`.*?`", "", result.err))) - set(words)  # in backticks: a whole command, perhaps of another verb
+    has = {name for verb, _, names in EVERY_OPTION if verb == words[0] for name in names} | {"--help"}
+    assert named <= has or words[0] not in GROUP.commands, "the message names an option that the verb has not"
 
 
 NEEDED = {
@@ -185,6 +218,16 @@ def test_numbers_outside_their_limits_and_words_for_numbers(verb: str, tmp_path:
         for value in tried:
             assert_one_line(cli(verb, *NEEDED[verb].split(), flag, value), "Invalid value", flag, f"`qif-deploy {verb} --help`")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="session")
+def nameless(theirs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A float network that names no data set, and the integer network made of it."""
+    folder = tmp_path_factory.mktemp("nameless")
+    model, network = folder / "graph.nir", folder / "net.nir"
+    assert cli("convert", theirs, "--drop-leak", "--steps", 3, "--out", model, "-q").code == 0
+    assert cli("quantize", model, "--out", network, "-q").code == 0
+    return {"NAMELESS_MODEL": model, "NAMELESS": network}
 
 
 @pytest.fixture(scope="session")

@@ -82,3 +82,8 @@ def test_an_interrupted_training_leaves_its_state_and_no_model(tmp_path: Path) -
     assert err == "error: interrupted; no half-written file is left\n"
     found = {name for name in contents(tmp_path) if "logs" not in name}
     assert found - {f"results/{STATE_FILE}"} == {"endless.toml"}  # of an epoch that ended before, if one did
+
+
+def test_a_closed_stdout_is_refused_before_any_work(tiny: Artefacts, tmp_path: Path) -> None:
+    done = subprocess.run(["sh", "-c", '"$0" check "$1" >&-', COMMAND, tiny.network], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (2, "error: standard output is closed; send it to a file or to /dev/null\n")

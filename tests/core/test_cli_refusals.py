@@ -117,7 +117,7 @@ CODES = {
     "pickle.npy": "Object arrays cannot be loaded",
     "pickle.npz": "Object arrays cannot be loaded",
     "text.nir": "not a readable .npy",
-    "floats.npy": "dtype float64 is not integer; give codes 0..16, or floats with --encode",
+    "floats.npy": "dtype float64 is not integer; give codes 0..16, rint(x / 0.0625) of floats x, which `qif-deploy run --encode` takes",
     "complex.npy": "dtype complex128 is not integer",
     "text_array.npy": "is not integer",
     "record.npy": "is not integer",

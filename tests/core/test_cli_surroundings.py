@@ -36,10 +36,10 @@ def test_a_bare_environment_with_a_narrow_dumb_terminal_in_ascii(tmp_path: Path)
 
 
 @INSTALLED
-def test_streams_that_are_closed_or_not_read_change_no_exit_code(tmp_path: Path) -> None:
+def test_streams_that_are_not_read_change_no_exit_code_and_a_closed_stdout_is_refused(tmp_path: Path) -> None:
     done = shell("qif-deploy targets >&-; echo $?; qif-deploy check x.nir 2>&-; echo $?; qif-deploy check --help | true; echo $?", tmp_path)
-    assert done.stdout.split() == [b"0", b"2", b"0"]
-    assert done.stderr == b""
+    assert done.stdout.split() == [b"2", b"2", b"0"]
+    assert done.stderr == b"error: standard output is closed; send it to a file or to /dev/null\n"
     early = shell("{ qif-deploy targets -v; echo $? >&2; } | head -n 1", tmp_path)
     assert (early.stdout.count(b"\n"), early.stderr) == (1, b"0\n")
 

@@ -157,7 +157,7 @@ def changed(change) -> Any:
         (lambda t: t.update(cores=True), "cores True is not"),
         (lambda t: t.update(chips="two"), "chips 'two' is not"),
         (lambda t: t["placement"][0]["pieces"].pop(), "have no core; it is of another network"),
-        (lambda t: t.update(content_hash="0" * 64), "it is of another network, '00"),
+        (lambda t: t.update(content_hash="0" * 64), "it is of another network, '00000000000000000000'\\.\\.\\.; map this one"),
         (lambda t: t["placement"][0]["pieces"].append(t["placement"][1]["pieces"][0]), "sits on two cores"),
         (lambda t: t["placement"][0]["pieces"][0].update(x=[4, 9]), "reaches beyond its shape"),
         (lambda t: t["placement"][0]["pieces"][0].update(x=4), "not of the form"),

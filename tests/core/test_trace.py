@@ -78,7 +78,7 @@ def test_missing_and_unexpected_arrays_are_mismatches() -> None:
     ("arrays", "message"),
     [
         ({"x": np.zeros((4, 2, 1, 8, 8), int)}, r"inputs \['x'\] given, the network has \['image'\]"),
-        ({"": np.zeros((4, 2, 1, 8, 8))}, "dtype float64 is not integer; give codes 0..16, or floats with --encode"),
+        ({"": np.zeros((4, 2, 1, 8, 8))}, "dtype float64 is not integer; give codes 0..16, rint"),
         ({"": np.zeros((4, 2, 1, 8, 9), int)}, r"shape \(4, 2, 1, 8, 9\) does not fit; give \(time, batch, 1, 8, 8\)"),
         ({"": np.full((4, 2, 1, 8, 8), 17)}, "code 17 is outside 0..16"),
         ({"": np.full((4, 2, 1, 8, 8), -1)}, "code -1 is outside 0..16"),

@@ -226,7 +226,7 @@ def test_a_choice_that_the_file_leaves_open_is_asked_for(tmp_path):
     with h5py.File(path, "a") as file:
         del file["node/nodes/input/shape"]
         file["node/nodes/input/shape"] = [12]
-    with pytest.raises(InputError, match=r"none of the known tools.*--convention \(nir, snntorch, norse"):
+    with pytest.raises(InputError, match=r"none of the known tools.*--convention` \(nir, snntorch, norse"):
         read_float_nir(path)
     assert not differ(read_float_nir(path, ImportOptions(convention=Convention.NORSE)).graph, "norse-if")
 

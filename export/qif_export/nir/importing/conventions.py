@@ -149,7 +149,7 @@ class Reading:
     """A convention and what the caller overrides of it; None keeps the convention's own.
 
     Raises:
-        InputError: ``dt`` is not positive.
+        InputError: ``dt`` is not positive and finite.
     """
 
     convention: Convention
@@ -160,7 +160,7 @@ class Reading:
 
     def __post_init__(self) -> None:
         if self.dt is not None and not (np.isfinite(self.dt) and self.dt > 0):
-            raise InputError(f"dt {self.dt} is not positive; give the time step in the unit of the file's time constants")
+            raise InputError(f"dt {self.dt} is not positive and finite; give the time step in the unit of the file's time constants")
 
     @property
     def rules(self) -> Rules:

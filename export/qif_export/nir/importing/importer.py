@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from qif_deploy.errors import InputError, QifError, UnsupportedError, raise_findings
 from qif_deploy.ir.graph import Graph
+from qif_deploy.ir.nodes import Input, Readout
 from qif_deploy.neuron.params import ResetMode
 from qif_export.nir.document import Document, FileKind, load_document
 from qif_export.nir.float_facts import FloatFacts
@@ -37,8 +38,8 @@ class ImportOptions:
         reset: what a spike does.
         spike_on_equal: whether reaching the threshold is enough.
         unit_gain: whether the input current is taken as it is, not scaled by the neuron.
-        coding: of the inputs.
-        ends: of the outputs.
+        coding: of the inputs; None for spikes.
+        ends: of the outputs; None for the sum of their currents.
     """
 
     convention: Convention | None = None
@@ -46,8 +47,34 @@ class ImportOptions:
     reset: ResetMode | None = None
     spike_on_equal: bool | None = None
     unit_gain: bool = False
-    coding: InputCoding = field(default_factory=InputCoding)
-    ends: Ends = field(default_factory=Ends)
+    coding: InputCoding | None = None
+    ends: Ends | None = None
+
+    def require_use(self, parts: Mapping[str, Part]) -> None:
+        """Check that the file leaves open what is said here.
+
+        Raises:
+            InputError: it has nothing that a choice describes.
+        """
+        timed = {
+            "convention": self.convention is not None,
+            "dt": self.dt is not None,
+            "reset": self.reset is not None,
+            "spike_at": self.spike_on_equal is not None,
+            "unit_gain": self.unit_gain,
+        }
+        kinds = {type(part) for part in parts.values()}
+        choices = (
+            ([name for name, given in timed.items() if given], "neuron whose discrete time", bool(kinds & {Neuron, Integrator})),
+            (["input_range and input_scale"] if self.coding is not None else [], "input whose codes", Input not in kinds),
+            (["readout and drop_leak"] if self.ends is not None else [], "output whose reading", Readout not in kinds),
+        )
+        unused = [
+            f"{', '.join(names)}: the file has no {what} it leaves open; leave the choices for foreign files out"
+            for names, what, is_open in choices
+            if names and not is_open
+        ]
+        raise_findings(InputError, unused)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,13 +116,15 @@ def import_document(document: Document, options: ImportOptions) -> ImportedFloat
     facts = FloatFacts.of_metadata(document.metadata.get(KEY))
     nodes, edges = dissolve(document)
     parts = _parts(nodes, wiring_findings(nodes, edges))
+    options.require_use(parts)
     neurons = {name: part for name, part in parts.items() if isinstance(part, Neuron)}
     reading, told = _reading(parts, neurons, options)
-    lowered = lower(parts, edges, reading=reading, coding=options.coding, ends=options.ends, names=_usable_names(parts))
+    coding = InputCoding() if options.coding is None else options.coding
+    ends = Ends() if options.ends is None else options.ends
+    lowered = lower(parts, edges, reading=reading, coding=coding, ends=ends, names=_usable_names(parts))
     facts.require_unchanged(lowered.graph)
     notes = lowered.notes
     if any(isinstance(part, InputPort) for part in parts.values()) and document.kind is FileKind.FOREIGN:
-        coding = options.coding
         notes = (f"inputs: integer codes {coding.low}..{coding.high} worth {coding.scale:g} each", *notes)
     return ImportedFloat(graph=lowered.graph, facts=facts, kind=document.kind, convention=told, notes=notes)
 
@@ -124,8 +153,8 @@ def _reading(parts: Mapping[str, Part], neurons: Mapping[str, Neuron], options: 
         convention, how = recognise(timed, batch_in_shapes=any(len(shape) in (2, 4) for shape in shapes)), "recognised by its parameters"
     if convention is None and integrators:
         raise InputError(
-            f"what its integrators {sorted(integrators)[:6]} mean in discrete time differs between tools; say which with --convention "
-            f"({', '.join(kind.value for kind in Convention)})"
+            f"what its integrators {sorted(integrators)[:6]} mean in discrete time differs by tool; "
+            f"say which by `qif-deploy convert --convention` ({', '.join(kind.value for kind in Convention)})"
         )
     convention = Convention.NIR if convention is None else convention
     reading = Reading(

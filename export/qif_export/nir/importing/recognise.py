@@ -31,7 +31,7 @@ def recognise(neurons: Mapping[str, Neuron], *, batch_in_shapes: bool) -> Conven
     names = ", ".join(kind.value for kind in kept) if kept else "none of the known tools"
     raise InputError(
         f"its neurons {sorted(neurons)[:6]} could have been written by {names}, and what LIF and IF mean in discrete time differs between "
-        f"tools; say which with --convention ({', '.join(kind.value for kind in RULES)})"
+        f"tools; say which by `qif-deploy convert --convention` ({', '.join(kind.value for kind in RULES)})"
     )
 
 
