@@ -116,12 +116,12 @@ def import_document(document: Document, options: ImportOptions) -> ImportedFloat
     facts = FloatFacts.of_metadata(document.metadata.get(KEY))
     nodes, edges = dissolve(document)
     parts = _parts(nodes, wiring_findings(nodes, edges))
-    options.require_use(parts)
     neurons = {name: part for name, part in parts.items() if isinstance(part, Neuron)}
     reading, told = _reading(parts, neurons, options)
     coding = InputCoding() if options.coding is None else options.coding
     ends = Ends() if options.ends is None else options.ends
     lowered = lower(parts, edges, reading=reading, coding=coding, ends=ends, names=_usable_names(parts))
+    options.require_use(parts)  # last, since a file that cannot be carried has a better reason to be refused
     facts.require_unchanged(lowered.graph)
     notes = lowered.notes
     if any(isinstance(part, InputPort) for part in parts.values()) and document.kind is FileKind.FOREIGN:
