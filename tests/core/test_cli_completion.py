@@ -82,7 +82,7 @@ def test_a_real_bash_completes(tmp_path: Path) -> None:
 
 
 def test_completion_is_installed_into_the_home_of_the_user(tmp_path: Path) -> None:
-    script = "qif-deploy --install-completion; qif-deploy --show-completion"
+    script = "qif-deploy --install-completion; qif-deploy --show-completion; exit"  # bash would become the last command, and be no parent
     environment = {**os.environ, "HOME": str(tmp_path), "PATH": f"{COMMAND.parent}:{os.environ['PATH']}"}
     done = subprocess.run(["bash", "--norc", "-c", script], env=environment, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
