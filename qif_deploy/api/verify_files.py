@@ -103,7 +103,7 @@ def _without_states(check: BackendCheck, unseen: list[str]) -> BackendCheck:
     comparison = check.comparison
     if comparison is None or comparison.exact is False:
         return check
-    reason = f"all arrays of the file equal, but it has no states of {unseen}; export it with --states all to compare them"
+    reason = f"all arrays of the file equal, but it has no states of {unseen}; `qif-deploy export --states all` writes one that has them"
     return replace(check, comparison=replace(comparison, exact=None, reason=reason))
 
 
