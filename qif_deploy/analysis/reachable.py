@@ -32,7 +32,7 @@ DOUBLINGS, HALVINGS, SHRINKINGS = 24, 10, 4
 
 
 MOST_STEPS = 2**31 - 1
-"""Of a network, as many as files and counters hold; a million seconds at steps of half a millisecond."""
+"""Of a network: a choice, far beyond any run, that keeps a mistyped number from being taken for one."""
 
 
 def require_coverable(steps: int | None) -> None:

@@ -67,7 +67,7 @@ def diff(
         InputError: a file or name that does not fit, or a model and a network of different shape.
     """
     source, graph = load_float_model(model), load_network(network)
-    path = destination(out, default=Path(network).parent / "fidelity.json", reads=(model, network))
+    path = destination(out, default=Path(network).parent / "fidelity.json")
     inputs = input_batches(graph, data=data, samples=samples, data_root=data_root)
     batches = _reported(inputs.labelled(), -(-inputs.samples // inputs.compared_at_once), progress)
     found = compare_models(source, graph, batches, how=Comparison() if how is None else how, name=inputs.source)

@@ -51,7 +51,7 @@ def energy(
     graph = load_network(network)
     linear = None if lif is None else load_network(lif)
     price_list = load_price_list(prices)
-    path = destination(out, default=Path(network).parent / "energy.json", reads=(network, input, placement, lif))
+    path = destination(out, default=Path(network).parent / "energy.json", reads=(placement,))
     inputs = input_batches(graph, data=data, input_file=input, samples=samples, data_root=data_root)
     placed = None if placement is None else read_placement(placement, graph)
     counted = count_network(inputs, activity=placed is not None)

@@ -17,7 +17,7 @@ def destination(out: Path | None, *, default: Path, reads: Iterable[Path | None]
     Args:
         out: where the caller wants it.
         default: where it goes otherwise; its suffix is that of the kind of file.
-        reads: files that the verb reads, which it must not replace; None for one that was not given.
+        reads: files of that kind which the verb reads and must not replace; None for one that was not given.
 
     Raises:
         InputError: nothing can be written there, the file would not be of the kind that ``default`` names, or it is one that is read.

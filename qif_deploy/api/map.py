@@ -64,7 +64,7 @@ def map(  # noqa: A001  # the verb's name
     known = [kind.value for kind in Objective]
     if objective not in known:
         raise unknown_word("objective", objective, known)
-    path = destination(out, default=Path(network).parent / "placement.json", reads=(network, input))
+    path = destination(out, default=Path(network).parent / "placement.json")
     folder = None if plots is None else make_folder(plots, option="--plots")
     tallies, source = _counted(graph, input=input, data=data, data_root=data_root, samples=samples)
     mapping = map_network(graph, chip, tallies=tallies, source=source, objective=Objective(objective), grow=chips is None)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qif_deploy.api.loading import FloatModel, existing_file, open_for, shown
-from qif_deploy.api.real_inputs import file_of_codes
+from qif_deploy.api.real_inputs import chosen_file
 from qif_deploy.datasets.encoders import Encoder
 from qif_deploy.errors import InputError, raise_findings
 from qif_deploy.fixedpoint import NumberFormat
@@ -186,10 +186,8 @@ def calibration_for(source: FloatModel, how: PostTraining, *, steps: int) -> Cal
     if name is None:
         raise InputError("the model names no data set to calibrate on; give one with --calibrate, by name or as .npy of codes")
     declared = _Declared(graph=source.graph, steps=steps)
-    file = file_of_codes(name)
+    file = chosen_file(data=name, input_file=None, samples=how.most_samples, data_root=how.data_root)
     if file is not None:
-        if how.data_root is not None:
-            raise InputError(f"data_root '{how.data_root}' has no use here: the codes are read from the file {name!r}; leave it out")
         codes = prepare_inputs(declared, read_arrays(existing_file(file)), steps=steps)
         chosen: dict[str, InputCodes] = {key: value[:, : how.most_samples] for key, value in codes.items()}
         return calibrate(source.graph, chosen, source=name)

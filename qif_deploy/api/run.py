@@ -46,7 +46,7 @@ def run(
     chosen = parse_backend(backend)
     how.require_use((chosen,))
     path = existing_file(network)
-    vectors = destination(out, default=path.parent / "vectors.npz", reads=(path, input))
+    vectors = destination(out, default=path.parent / "vectors.npz", reads=(input,))
     start = time.perf_counter()
     if path.suffix == ".onnx" and chosen is Backend.ONNX:
         from qif_deploy.reading.array_file import read_arrays

@@ -59,7 +59,7 @@ def verify(
     chosen = default if names is None else tuple(parse_backend(name, COMPARABLE) for name in names)
     how.require_use(chosen)
     graph = load_network(network)
-    path = destination(out, default=Path(network).parent / "verify.json", reads=given)
+    path = destination(out, default=Path(network).parent / "verify.json")
     shown = None
     if chosen or any(file.suffix != VECTORS for file in given):
         real = real_inputs(graph, data=data, input_file=input, samples=samples, data_root=data_root)
